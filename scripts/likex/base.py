@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Paths, messages, and running commands: what every script here stands on."""
+
+import argparse
+import collections
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = TOP / "build"
+LOGS = BUILD / "log"
+RESULTS = BUILD / "results"
+
+
+def cache():
+    """Return the folder for what outlives a checkout: sources, compiler cache, emulator."""
+    chosen = os.environ.get("LIKEX_CACHE")
+    if chosen:
+        return pathlib.Path(chosen).expanduser().resolve()
+    xdg = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return pathlib.Path(xdg).expanduser() / "likex"
+
+
+class Fail(Exception):
+    """Something the person at the terminal should read: one line, then what there is to see."""
+
+
+def say(text):
+    """Print one line of progress; standard output is left to results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def step(what):
+    """Announce a step and say how long it took."""
+    start = time.monotonic()
+    say(f"... {what}")
+    yield
+    say(f"    {what}: {time.monotonic() - start:.1f} s")
+
+
+def main(function):
+    """Run a script's main function; turn what it raises into a line and an exit status."""
+    name = pathlib.Path(sys.argv[0]).name
+    # A time limit or a closed terminal must take the children along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        sys.exit(function() or 0)
+    except Fail as error:
+        say(f"{name}: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say(f"{name}: interrupted; run it again to go on from here")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+def parser(text, **more):
+    """Return an argument parser whose help is the text as written."""
+    return argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter, **more)
+
+
+def environment(extra=None):
+    """Return the environment for commands: no locale, no person's git settings."""
+    env = dict(os.environ, LC_ALL="C.UTF-8", GIT_CONFIG_NOSYSTEM="1")
+    env.update(extra or {})
+    return env
+
+
+def capture(command, cwd=None, env=None, check=True, data=None):
+    """Run a short command and return its standard output, or raise Fail with what it said."""
+    done = subprocess.run([str(word) for word in command], cwd=cwd, env=environment(env), input=data,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+    if check and done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
+        raise Fail(f"{' '.join(map(str, command[:6]))}: exit status {done.returncode}\n" + "\n".join(said))
+    return done.stdout
+
+
+class _Progress:
+    """One line that says how far a slow command is: rewritten on a terminal, else now and then."""
+
+    def __init__(self, what):
+        self.what, self.start, self.last = what, time.monotonic(), time.monotonic()
+        self.terminal = sys.stderr.isatty()
+
+    def tick(self, count, line):
+        now = time.monotonic()
+        if now - self.last < (0.5 if self.terminal else 30):
+            return
+        self.last = now
+        text = f"    {self.what}: {now - self.start:.0f} s, {count} lines, {line.strip()[:48]}"
+        if self.terminal:
+            print(f"\r{text[:100]:<100}", end="", file=sys.stderr, flush=True)
+        else:
+            say(text)
+
+    def done(self):
+        if self.terminal:
+            print("\r" + " " * 100 + "\r", end="", file=sys.stderr, flush=True)
+
+
+def logged(what, command, log, cwd=None, env=None, timeout=None, append=False):
+    """Run a slow command into a log file with progress; raise Fail with the log's end if it fails."""
+    log = pathlib.Path(log)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    progress, tail, count = _Progress(what), collections.deque(maxlen=15), 0
+    with open(log, "a" if append else "w", errors="replace") as out:
+        child = subprocess.Popen([str(word) for word in command], cwd=cwd, env=environment(env),
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 text=True, errors="replace", start_new_session=True)
+        late = threading.Timer(timeout, end, [child]) if timeout else None
+        if late:
+            late.start()
+        try:
+            for line in child.stdout:
+                out.write(line)
+                tail.append(line.rstrip())
+                count += 1
+                progress.tick(count, line)
+            child.wait()
+        finally:
+            if late:
+                late.cancel()
+            end(child)
+            progress.done()
+    if child.returncode:
+        why = f"ended at its limit of {timeout} s" if timeout and child.returncode < 0 \
+            else f"exit status {child.returncode}"
+        raise Fail(f"{what}: {why}; the log is {shown(log)}, it ends:\n" + "\n".join(tail))
+
+
+def end(child):
+    """End a process that was started in a session of its own, with all that it started."""
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def shown(path):
+    """Return a path as a person would type it: relative to where they are, if it is below."""
+    with contextlib.suppress(ValueError):
+        return str(pathlib.Path(path).relative_to(pathlib.Path.cwd()))
+    return str(path)
+
+
+@contextlib.contextmanager
+def lock(path):
+    """Hold a lock file, so that two runs at once do not build the same thing."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"    waiting for another run that holds {shown(path)}")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def digest(*parts):
+    """Return a short hash over strings, bytes and files (by content)."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.read_bytes() if isinstance(part, pathlib.Path) else \
+            part if isinstance(part, bytes) else str(part).encode()
+        total.update(len(data).to_bytes(8, "little") + data)
+    return total.hexdigest()[:16]
+
+
+def write(path, data):
+    """Replace a file in one step, so that a run cut off leaves the old one or the new one."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    if isinstance(data, bytes):
+        new.write_bytes(data)
+    else:
+        new.write_text(data)
+    os.replace(new, path)
+
+
+def have(program):
+    """Tell whether a program is on PATH."""
+    return shutil.which(program) is not None

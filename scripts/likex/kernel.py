@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Configuring and building kernels out of tree, with the compiler cache."""
+
+import dataclasses
+import os
+import pathlib
+import re
+
+from . import packages, series
+from .base import BUILD, Fail, LOGS, TOP, cache, capture, digest, lock, logged, say, step, write
+
+CONFIGS = TOP / "configs"
+
+# Name: configuration fragments, in the order in which they are laid over allnoconfig.
+FLAVOURS = {
+    "host": ("host", "likex"),
+    "debug": ("host", "likex", "debug"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """A built kernel: its name, where it was built, and from which tree."""
+    flavour: str
+    out: pathlib.Path
+    tree: pathlib.Path
+
+    @property
+    def image(self):
+        return self.out / "arch/x86/boot/bzImage"
+
+    @property
+    def vmlinux(self):
+        return self.out / "vmlinux"
+
+    def modules(self):
+        """Return the modules that were built, in the order in which they may be loaded."""
+        rows = (self.out / "modules.order").read_text().split()
+        return [self.out / re.sub(r"\.o$", ".ko", row) for row in rows]
+
+    def release(self):
+        """Return what `uname -r` prints on it."""
+        return (self.out / "include/config/kernel.release").read_text().strip()
+
+
+def environment():
+    """Return what makes a build the same everywhere: fixed banner, cache keys free of this checkout's path."""
+    return {
+        "CCACHE_DIR": str(cache() / "ccache"), "CCACHE_BASEDIR": str(TOP), "CCACHE_NOHASHDIR": "1",
+        "CCACHE_MAXSIZE": "5G",
+        "KBUILD_BUILD_TIMESTAMP": "Sat Jan  1 00:00:00 UTC 2000",
+        "KBUILD_BUILD_USER": "likex", "KBUILD_BUILD_HOST": "likex",
+    }
+
+
+def make(tree, out, *targets, what, log, extra=(), timeout=None):
+    """Run the kernel's make; raise Fail with the end of its log."""
+    command = ["make", "-C", tree, f"O={out}", f"-j{os.cpu_count()}", "CC=ccache gcc", "HOSTCC=ccache gcc", *extra,
+               *targets]
+    logged(what, command, LOGS / log, env=environment(), timeout=timeout, append=True)
+
+
+def _later(tree, symbol):
+    """Tell whether a symbol is one of LiKeX's that this tree does not have (yet): in a bisection, say."""
+    kconfig = tree / "arch" / "x86" / "likex" / "Kconfig"
+    return symbol.startswith("CONFIG_LIKEX") and not (
+        kconfig.exists() and re.search(rf"^(?:menu)?config {symbol[7:]}$", kconfig.read_text(), re.MULTILINE))
+
+
+def wanted(fragments, tree):
+    """Return what fragments ask for, {symbol: line}; a later fragment wins."""
+    asked = {}
+    for name in fragments:
+        path = name if isinstance(name, pathlib.Path) else CONFIGS / f"{name}.config"
+        for row in path.read_text().splitlines():
+            found = re.match(r"(CONFIG_\w+)=(.+)$", row) or re.match(r"# (CONFIG_\w+) is not set$", row)
+            if found and not _later(tree, found[1]):
+                asked[found[1]] = row if row.startswith("CONFIG") else f"{found[1]}=n"
+    return asked
+
+
+def configure(tree, out, fragments, log):
+    """Lay fragments over allnoconfig; raise Fail if the kernel did not take one of them."""
+    out.mkdir(parents=True, exist_ok=True)
+    asked = wanted(fragments, tree)
+    write(out / ".wanted", "".join(f"{row}\n" for row in asked.values()))
+    before = (out / ".config").read_bytes() if (out / ".config").exists() else None
+    (LOGS / log).unlink(missing_ok=True)
+    make(tree, out, "allnoconfig", what="configure", log=log, extra=[f"KCONFIG_ALLCONFIG={out / '.wanted'}"])
+    got = (out / ".config").read_text()
+    values = dict(re.findall(r"^(CONFIG_\w+)=(.*)$", got, re.MULTILINE))
+    refused = [row for name, row in asked.items() if values.get(name, "n") != row.split("=", 1)[1]]
+    if refused:
+        raise Fail("the kernel's Kconfig did not take: " + " ".join(refused))
+    return before != (out / ".config").read_bytes()
+
+
+def state(tree, fragments):
+    """Return a hash over all that a build depends on: commits, uncommitted work, configuration, compiler."""
+    head = series.git("rev-parse", "HEAD^{tree}", tree=tree)
+    changed = series.dirty(tree)
+    if changed:
+        changed += series.git("diff", "HEAD", tree=tree)
+        untracked = series.git("ls-files", "-o", "--exclude-standard", tree=tree).splitlines()
+        changed += digest(*[tree / path for path in untracked])
+    return digest(head, changed, repr(wanted(fragments, tree)), capture(["gcc", "--version"]))
+
+
+def build(flavour="host", tree=None):
+    """Build a flavour of the kernel, if anything it is made from has changed."""
+    packages.need("kernel")
+    tree = tree or series.make()
+    fragments = FLAVOURS[flavour]
+    name = flavour if tree == series.TREE else f"{flavour}-{tree.name}"
+    out, log = BUILD / "kernel" / name, f"kernel-{name}.log"
+    kernel = Kernel(flavour, out, tree)
+    with lock(BUILD / "kernel" / f"{name}.lock"):
+        now = state(tree, fragments)
+        stamp = out / ".built"
+        if stamp.exists() and stamp.read_text() == now and kernel.image.exists():
+            return kernel
+        stamp.unlink(missing_ok=True)
+        with step(f"building the kernel ({name})"):
+            configure(tree, out, fragments, log)
+            make(tree, out, "bzImage", "modules", what=f"kernel {name}", log=log)
+        write(stamp, now)
+    return kernel

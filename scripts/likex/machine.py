@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The machines that programs run in: starting one, and taking in what it reports."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import select
+import shutil
+import struct
+import subprocess
+import time
+
+from . import emulator, packages
+from .base import Fail, capture, end, shown
+
+# To Linux the three models have different faults, so they walk different mitigation paths.
+MODELS = {
+    "broadwell_ult": "EPT A/D, 1G pages, APIC-register virtualization, virtual-interrupt delivery",
+    "corei7_sandy_bridge_2600k": "lean: no EPT A/D, no 1G pages, no APIC virtualization",
+    "arrow_lake": "newest (not in Bochs 2.7): posted interrupts, PML, TSC scaling",
+}
+KINDS = ("bochs", "bochs-2.7", "qemu", "qemu-tcg")
+
+# Deterministic by construction: virtual time only, and no RDRAND and RDSEED, which
+# Bochs seeds from the host's clock.
+BOCHSRC = """\
+config_interface: textconfig
+display_library: {display}
+cpu: model={model}, count={cpus}, ips={ips}, quantum={quantum}, reset_on_triple_fault=0, ignore_bad_msrs=1{features}
+memory: guest={memory}, host={memory}
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+clock: sync={sync}, time0=1000000000, rtc_sync=0
+pci: enabled=1, chipset=i440fx
+ata0-master: type=cdrom, path="{where}/boot.iso", status=inserted
+boot: cdrom
+port_e9_hack: enabled=1
+com1: enabled=1, mode={serial_mode}, dev={serial}
+log: {where}/bochs.log
+panic: action=fatal
+error: action=ignore
+info: action=ignore
+debug: action=ignore
+speaker: enabled=0
+"""
+
+# Bochs 2.7 cannot leave features out, so there the kernel does, which taints it.
+CLEARED, CLEARED_TAINT = "rdrand,rdseed", 1 << 2
+
+ISOLINUX = """\
+default likex
+prompt 0
+timeout 0
+label likex
+  kernel /kernel
+  initrd /initrd
+  append {append}
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What to emulate. `ips` is also the frequency of the emulated TSC."""
+    kind: str = "bochs"
+    cpus: int = 1
+    model: str = "broadwell_ult"
+    memory: int = 256
+    ips: int = 20_000_000
+    quantum: int = 16
+
+
+@dataclasses.dataclass
+class Step:
+    """One program run in the machine, and what became of it."""
+    name: str
+    argv: list
+    status: int = None          # exit status; 128 + signal; None: never ended
+    out: bytes = b""
+    err: bytes = b""
+
+    @property
+    def text(self):
+        return self.out.decode(errors="replace")
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How a machine's run went.
+
+    verdict: "done" (all steps ran, whatever their status), "panic", "hang" (time
+    limit), or "died" (the machine went off without a word).
+    """
+    verdict: str
+    steps: list
+    console: bytes
+    taint: int = None
+    release: str = ""
+    seconds: float = 0.0
+    where: pathlib.Path = None
+
+    def step(self, name):
+        return next(step for step in self.steps if step.name == name)
+
+    def reports(self):
+        """Return console lines in which the kernel complains of itself."""
+        text = self.console.decode(errors="replace").splitlines()
+        return [line for line in text if _REPORT.search(line)]
+
+    def tail(self, count=15):
+        """Return the console's last lines."""
+        return self.console.decode(errors="replace").splitlines()[-count:]
+
+    def require_done(self):
+        """Raise Fail unless the machine ran to its end, naming what happened instead."""
+        said = {"panic": "the kernel panicked", "hang": "the machine hung and was ended at its time limit",
+                "died": "the machine went off before it was done"}
+        if self.verdict != "done":
+            raise Fail(f"{said[self.verdict]} ({shown(self.where)}); the console ends:\n" + "\n".join(self.tail()))
+        return self
+
+
+_REPORT = re.compile(r"\b(BUG:|WARNING:|KASAN:|UBSAN:|KCSAN:|INFO: (?:possible|task|suspicious|trying|rcu)|"
+                     r"Oops:|general protection|kernel BUG at|unreferenced object|Call Trace:|"
+                     r"unchecked MSR access|rcu: INFO|possible recursive locking|Kernel panic)")
+_PANIC = re.compile(rb"Kernel panic - not syncing")
+
+
+class _Frames:
+    """Takes apart the byte stream of the report port (see tools/machine/init.c)."""
+
+    def __init__(self, steps, on_output):
+        self.steps, self.on_output = steps, on_output
+        self.data, self.next, self.current = b"", 0, None
+        self.release, self.taint, self.done = "", None, False
+
+    def feed(self, data):
+        self.data += data
+        while True:
+            start = self.data.find(b"LX1")
+            if start < 0:
+                self.data = self.data[-2:]
+                return
+            self.data = self.data[start:]
+            if len(self.data) < 8:
+                return
+            kind, length = struct.unpack("<cI", self.data[3:8])
+            if len(self.data) < 8 + length:
+                return
+            payload, self.data = self.data[8:8 + length], self.data[8 + length:]
+            self._take(kind, payload)
+
+    def _take(self, kind, payload):
+        if kind == b"H":
+            self.release = payload.decode()
+        elif kind == b"S":
+            self.current = self.steps[self.next]
+            self.next += 1
+        elif kind in (b"O", b"E"):
+            if kind == b"O":
+                self.current.out += payload
+            else:
+                self.current.err += payload
+            if self.on_output:
+                self.on_output(self.current, kind == b"E", payload)
+        elif kind == b"X":
+            status = struct.unpack("<I", payload)[0]
+            self.current.status = 128 + (status & 0x7f) if status & 0x7f else status >> 8
+        elif kind == b"T":
+            self.taint = int(payload) if payload.isdigit() else None
+            self.done = True
+
+
+def for_kernel(kernel, **chosen):
+    """Return the machine a kernel needs: a debug kernel is bearable only on a faster clock and with more memory."""
+    if kernel.flavour == "debug":
+        chosen = {"ips": 400_000_000, "memory": 1024, **chosen}
+    return Machine(**chosen)
+
+
+def job(steps):
+    """Return the job file for init; a step without a program is an interactive shell."""
+    words = []
+    for step in steps:
+        words += ["run" if step.argv else "shell", step.name, str(len(step.argv)), *map(str, step.argv)]
+    return b"".join(word.encode() + b"\0" for word in words)
+
+
+def host_has_vmx():
+    """Tell whether QEMU with KVM could give its guest VT-x on this host."""
+    with contextlib.suppress(OSError):
+        nested = pathlib.Path("/sys/module/kvm_intel/parameters/nested").read_text().strip() in ("Y", "1")
+        return nested and " vmx " in pathlib.Path("/proc/cpuinfo").read_text() and os.access("/dev/kvm", os.W_OK)
+    return False
+
+
+def choose(kind):
+    """Return the kind of machine that `auto` stands for here, or the one asked for."""
+    if kind != "auto":
+        return kind
+    return "qemu" if host_has_vmx() else "bochs"
+
+
+def command_line(machine, append=""):
+    """Return the kernel command line."""
+    # reboot=t: a reboot is a triple fault, at which the machine ends instead of starting anew.
+    words = ["console=ttyS0,115200", "loglevel=5", "panic=-1", "reboot=t"]
+    if machine.kind == "bochs-2.7":
+        words.append(f"clearcpuid={CLEARED}")
+    return " ".join([*words, append]).strip()
+
+
+def boot(machine, kernel, initrd, steps, where, append="", limit=60, on_output=None, terminal=None):
+    """Run steps in a machine; return an Outcome, whatever happens in it.
+
+    initrd: bytes of the archive, without the job. limit: seconds of the host's time.
+    on_output(step, is_stderr, data): called as output comes in.
+    terminal: path of a terminal for the serial line, else it is kept in a file.
+    """
+    where = pathlib.Path(where)
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    from .initramfs import Archive
+    extra = Archive()
+    extra.file("job", job(steps), 0o644)
+    (where / "initrd").write_bytes(initrd + extra.bytes())
+    if machine.kind.startswith("qemu"):
+        command, env = _qemu(machine, kernel, where, append, terminal)
+    else:
+        command, env = _bochs(machine, kernel, where, append, terminal)
+    (where / "command").write_text(" ".join(map(str, command)) + "\n")
+    outcome = _run(command, env, steps, where, limit, on_output)
+    if machine.kind == "bochs-2.7" and outcome.taint:
+        outcome.taint &= ~CLEARED_TAINT
+    return outcome
+
+
+def _bochs(machine, kernel, where, append, terminal):
+    program, fast = emulator.find(fast=machine.kind == "bochs")
+    if machine.model == "arrow_lake" and not fast:
+        raise Fail("the model arrow_lake is not in Debian's Bochs 2.7")
+    _iso(machine, kernel, where, append)
+    (where / "bochsrc").write_text(BOCHSRC.format(
+        display="nogui" if fast else 'rfb, options="timeout=0"',
+        features=', exclude_features="rdrand,rdseed"' if fast else "", model=machine.model, cpus=machine.cpus,
+        ips=machine.ips, quantum=machine.quantum, memory=machine.memory, where=where,
+        sync="slowdown" if terminal else "none",
+        serial_mode="term" if terminal else "file", serial=terminal or where / "console"))
+    command = [program, "-q", "-f", where / "bochsrc"]
+    if not fast:
+        # Debian's has the debugger built in, which waits for a word to begin.
+        (where / "go").write_text("c\n")
+        command += ["-rc", where / "go"]
+    return command, {}
+
+
+def _iso(machine, kernel, where, append):
+    """Make the CD that the emulator boots from."""
+    tree = where / "iso"
+    tree.mkdir()
+    shutil.copyfile("/usr/lib/ISOLINUX/isolinux.bin", tree / "isolinux.bin")
+    shutil.copyfile("/usr/lib/syslinux/modules/bios/ldlinux.c32", tree / "ldlinux.c32")
+    os.link(where / "initrd", tree / "initrd")
+    shutil.copyfile(kernel.image, tree / "kernel")
+    (tree / "isolinux.cfg").write_text(ISOLINUX.format(append=command_line(machine, append)))
+    capture(["xorriso", "-as", "mkisofs", "-quiet", "-o", where / "boot.iso", "-b", "isolinux.bin", "-c", "boot.cat",
+             "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", tree])
+    shutil.rmtree(tree)
+
+
+def _qemu(machine, kernel, where, append, terminal):
+    packages.need("qemu")
+    serial = terminal or f"file:{where / 'console'}"
+    accelerator = ["-accel", "tcg", "-cpu", "max"] if machine.kind == "qemu-tcg" else \
+        ["-accel", "kvm", "-cpu", "host"]
+    command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+               *accelerator, "-smp", machine.cpus, "-m", machine.memory,
+               "-kernel", kernel.image, "-initrd", where / "initrd", "-append", command_line(machine, append),
+               "-serial", serial, "-debugcon", "stdio"]
+    return command, {}
+
+
+def _run(command, env, steps, where, limit, on_output):
+    """Start the emulator, feed what it reports to the frames, and watch for a panic and the limit."""
+    frames = _Frames(steps, on_output)
+    start, verdict = time.monotonic(), None
+    console = where / "console"
+    child = subprocess.Popen([str(word) for word in command], cwd=where, env=dict(os.environ, **env),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=open(where / "emulator.err", "wb"), start_new_session=True)
+    try:
+        while True:
+            ready, _, _ = select.select([child.stdout], [], [], 0.5)
+            if ready:
+                data = os.read(child.stdout.fileno(), 1 << 16)
+                if not data:
+                    break
+                frames.feed(data)
+            if time.monotonic() - start > limit:
+                verdict = "hang"
+                break
+    finally:
+        end(child)
+        child.stdout.close()
+    said = console.read_bytes() if console.exists() else b""
+    if _PANIC.search(said):
+        verdict = "panic"
+    elif frames.done:
+        verdict = "done"
+    return Outcome(verdict or "died", steps, said, frames.taint, frames.release, time.monotonic() - start, where)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Debian packages: what each part of the work needs, and getting it."""
+
+import os
+import subprocess
+
+from .base import Fail, LOGS, capture, logged, say
+
+# What for: packages. `need()` takes these names.
+SETS = {
+    "source": "git xz-utils",
+    "kernel": "gcc make bc bison flex libelf-dev libssl-dev cpio kmod lz4 ccache perl rsync",
+    "tools": "gcc make libc6-dev",
+    "bochs": "bochs bochsbios vgabios isolinux syslinux-common xorriso busybox-static",
+    "bochs-build": "g++ make",
+    "qemu": "qemu-system-x86 seabios busybox-static",
+    "series": "git quilt",
+    "checks": "sparse perl shellcheck",
+}
+
+
+def missing(names):
+    """Return which of these packages are not installed."""
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *names],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    present = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("installed ")}
+    return [name for name in names if name not in present]
+
+
+def need(*sets):
+    """Install what these sets (names in SETS, or package names) lack; raise Fail where that may not be."""
+    wanted = [name for one in sets for name in SETS.get(one, one).split()]
+    lacking = sorted(set(missing(wanted)))
+    if not lacking:
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *lacking]
+    if os.geteuid() != 0:
+        raise Fail("these Debian packages are missing; install them and run this again:\n"
+                   f"    sudo apt-get install --no-install-recommends {' '.join(lacking)}")
+    say(f"... installing {' '.join(lacking)}")
+    log, env = LOGS / "apt.log", {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        logged("apt-get install", command, log, env=env)
+    except Fail:
+        # A new machine has no package lists yet, an old one has stale ones.
+        logged("apt-get update", ["apt-get", "update"], log, env=env)
+        logged("apt-get install", command, log, env=env)
+
+
+def update_lists():
+    """Fetch apt's package lists if this machine has none for linux-source yet."""
+    if os.geteuid() == 0 and not capture(["apt-cache", "madison", "linux-source-6.12"], check=False).strip():
+        logged("apt-get update", ["apt-get", "update"], LOGS / "apt.log")
+
+
+def mirrors():
+    """Return the addresses of the archives that this machine's apt uses."""
+    said = capture(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
+    return list(dict.fromkeys(line.strip().rstrip("/") for line in said.splitlines() if line.strip()))

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The patch series and the git tree that it is worked on in: one commit a patch, both ways."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+
+from . import source
+from .base import BUILD, Fail, LOGS, TOP, capture, digest, logged, say, step, write
+
+PATCHES = TOP / "patches"
+TREE = BUILD / "linux"
+BRANCH, BASE = "likex", "base"
+
+# A person's own git settings must not change what is written.
+_PLAIN = {"GIT_CONFIG_GLOBAL": "/dev/null"}
+_FORMAT = ["--zero-commit", "-N", "--no-signature", "--full-index", "--no-renames", "--no-color",
+           "--diff-algorithm=myers", "--src-prefix=a/", "--dst-prefix=b/", "--stat=72"]
+
+
+def names():
+    """Return the patches' file names in the order of the file `series`."""
+    rows = (row.split("#")[0].split() for row in (TOP / "series").read_text().splitlines())
+    return [row[0] for row in rows if row]
+
+
+def fingerprint():
+    """Return a hash over the series as it lies in the checkout."""
+    return digest((TOP / "series"), *[PATCHES / name for name in names()])
+
+
+def git(*words, tree=TREE, **more):
+    """Run git in a kernel tree and return what it printed."""
+    return capture(["git", *words], cwd=tree, **more).rstrip("\n")
+
+
+def _stamp(tree=TREE):
+    """Return (fingerprint, commit) of when the tree was last in step with the checkout's patches."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        made, head = (tree / ".git" / "likex-series").read_text().split()
+        return made, head
+    return None, None
+
+
+def in_step(tree=TREE):
+    """Record that the tree and the checkout's patches say the same."""
+    write(tree / ".git" / "likex-series", f"{fingerprint()} {git('rev-parse', 'HEAD', tree=tree)}\n")
+
+
+def _clone(where):
+    """Make a kernel tree at the base; a half-made one is thrown away."""
+    repository, version = source.pristine()
+    shutil.rmtree(where, ignore_errors=True)
+    where.parent.mkdir(parents=True, exist_ok=True)
+    log = LOGS / "tree.log"
+    with step(f"checking out the kernel source {version}"):
+        logged("git clone", ["git", "clone", "-q", "--shared", "--no-checkout", repository, where], log)
+        git("config", "gc.auto", "0", tree=where)
+        git("config", "checkout.workers", "2", tree=where)
+        git("tag", BASE, "origin/pristine", tree=where)
+        logged("git checkout", ["git", "checkout", "-q", "--no-track", "-B", BRANCH, BASE], log, cwd=where)
+
+
+def apply(tree, patches):
+    """Apply patches as commits. The same patches on the same base give the same commits anywhere."""
+    if not patches:
+        return
+    # Whoever applies it, the committer is the author: commit names stay comparable.
+    fixed = {"GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost", **_PLAIN}
+    try:
+        logged("git am", ["git", "am", "-q", "--committer-date-is-author-date", *patches],
+               LOGS / "am.log", cwd=tree, env=fixed)
+    except Fail:
+        git("am", "--abort", tree=tree, check=False, env=fixed)
+        raise
+
+
+def dirty(tree=TREE):
+    """Return what differs from the tree's last commit, as git's short status lines."""
+    return git("status", "--porcelain", tree=tree)
+
+
+def _own_identity():
+    """Give the tree the checkout's author, so that a commit there is signed off by the right one."""
+    for key in ("user.name", "user.email"):
+        value = capture(["git", "config", key], cwd=TOP, check=False).strip()
+        if value:
+            git("config", key, value)
+
+
+def make(force=False):
+    """Make or bring up to date the git tree of the series; work in it that was not exported is kept."""
+    if not (TREE / ".git" / "likex-series").exists() or force:
+        _clone(TREE)
+        apply(TREE, [PATCHES / name for name in names()])
+        in_step()
+        _own_identity()
+        return TREE
+    made, head = _stamp()
+    if made == fingerprint():
+        return TREE
+    if git("rev-parse", "HEAD") != head or dirty():
+        raise Fail("build/linux has work that is not in patches/, and patches/ has changed since the tree was made:\n"
+                   "    scripts/series export            writes the tree's commits over patches/\n"
+                   "    scripts/series tree --force      throws the tree's work away")
+    with step("applying the changed series"):
+        git("checkout", "-q", "-B", BRANCH, BASE)
+        apply(TREE, [PATCHES / name for name in names()])
+        in_step()
+    return TREE
+
+
+def render(tree, where, base=BASE):
+    """Write the tree's commits since the base as patches into a folder; return their names."""
+    where.mkdir(parents=True, exist_ok=True)
+    said = capture(["git", "format-patch", *_FORMAT, "-o", where, f"{base}..HEAD"], cwd=tree, env=_PLAIN)
+    return [pathlib.Path(line).name for line in said.splitlines()]
+
+
+def series_text(patches):
+    """Return the text of the file `series`: its comments as they are, then the patches."""
+    comments = [row for row in (TOP / "series").read_text().splitlines() if row.startswith("#")]
+    return "".join(f"{row}\n" for row in comments + patches)
+
+
+def export():
+    """Write the tree's commits to patches/ and series; return how many there are."""
+    if not (TREE / ".git").exists():
+        raise Fail("there is no tree to export: scripts/series tree makes it")
+    if dirty():
+        raise Fail("build/linux has changes that are not committed:\n" + dirty())
+    left = [row for row in git("log", "--format=%s", f"{BASE}..HEAD").splitlines()
+            if row.startswith(("fixup!", "squash!", "amend!"))]
+    if left:
+        raise Fail(f"fold the fixups first (git -C build/linux rebase -i --autosquash {BASE}):\n" + "\n".join(left))
+    with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+        new = render(TREE, pathlib.Path(scratch))
+        PATCHES.mkdir(exist_ok=True)
+        for name in new:
+            os.replace(pathlib.Path(scratch) / name, PATCHES / name)
+    for old in PATCHES.glob("*.patch"):
+        if old.name not in new:
+            old.unlink()
+    write(TOP / "series", series_text(new))
+    in_step()
+    return len(new)
+
+
+def onto(kernel):
+    """Apply the series to another kernel tree (in a clone of it), as far as it goes; return (clone, refused patches)."""
+    kernel = pathlib.Path(kernel).resolve()
+    if not (kernel / "Kconfig").exists() or not (kernel / "arch" / "x86").is_dir():
+        raise Fail(f"{kernel} is not a kernel tree")
+    where = BUILD / "trees" / f"{kernel.name}-{digest(kernel)}"
+    with step(f"copying {kernel} (it is left as it is)"):
+        _copy(kernel, where)
+    refused = {}
+    for name in names():
+        try:
+            logged(name, ["git", "am", "-q", "-3", PATCHES / name], LOGS / "onto.log", cwd=where, append=True)
+        except Fail:
+            conflicts = git("diff", "--name-only", "--diff-filter=U", tree=where)
+            git("am", "--skip", tree=where, check=False)
+            refused[name] = conflicts.split()
+    for name, conflicts in refused.items():
+        say(f"    did not apply: {name}" + "".join(f"\n        conflict in {path}" for path in conflicts))
+    say(f"    {len(names()) - len(refused)} of {len(names())} patches applied in {where}")
+    return where, list(refused)
+
+
+def _copy(kernel, where):
+    """Clone a kernel tree, or import one that is not under git, with the base's objects at hand for `am -3`."""
+    repository, _ = source.pristine()
+    shutil.rmtree(where, ignore_errors=True)
+    where.parent.mkdir(parents=True, exist_ok=True)
+    log = LOGS / "onto.log"
+    identity = {"GIT_AUTHOR_NAME": "LiKeX", "GIT_AUTHOR_EMAIL": "likex@localhost",
+                "GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost"}
+    if (kernel / ".git").exists():
+        logged("git clone", ["git", "clone", "-q", "--shared", kernel, where], log)
+    else:
+        shutil.copytree(kernel, where, symlinks=True)
+        logged("git init", ["git", "init", "-q"], log, cwd=where)
+        logged("git add", ["git", "add", "-A", "-f", "."], log, cwd=where, append=True)
+        logged("git commit", ["git", "commit", "-q", "-m", "import"], log, cwd=where, env=identity, append=True)
+    git("config", "user.name", "LiKeX", tree=where)
+    git("config", "user.email", "likex@localhost", tree=where)
+    with open(where / ".git" / "objects" / "info" / "alternates", "a") as alternates:
+        alternates.write(f"{repository / 'objects'}\n")
+
+
+def differences(scratch):
+    """Return a line for each patch in which the tree, written out, and the checkout differ."""
+    new = render(TREE, scratch)
+    said = [f"{name}: only in the tree" for name in new if not (PATCHES / name).exists()]
+    for path in sorted(PATCHES.glob("*.patch")):
+        if path.name not in new:
+            said.append(f"{path.name}: only in patches/")
+        elif path.read_bytes() != (scratch / path.name).read_bytes():
+            said.append(f"{path.name}: differs from the tree")
+    if series_text(new) != (TOP / "series").read_text():
+        said.append("series: its list is not that of the tree's commits")
+    return said
+
+
+def checkpatch(name):
+    """Run the kernel's checkpatch --strict on a patch; print what it finds; return whether it was silent."""
+    # Its licence check wants Debian's Python, which has the modules that it needs.
+    done = capture(["perl", "scripts/checkpatch.pl", "--strict", "--no-summary", "--terse", "--codespell", PATCHES / name],
+                   cwd=TREE, env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}, check=False)
+    for line in done.splitlines():
+        say(f"    {line}")
+    return not done.strip()

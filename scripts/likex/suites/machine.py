@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The emulated machine: it starts, tells apart what can go wrong, and repeats itself exactly."""
+
+import functools
+import os
+import pty
+import select
+import subprocess
+import time
+
+from .. import emulator, image, kernel, machine
+from ..base import TOP, end
+from ..suite import Skip, test
+
+SHOW = ["sh", "-c", "nproc; uname -r; grep -m1 -o -w vmx /proc/cpuinfo || echo no vmx"]
+
+
+@functools.lru_cache
+def _initrd(flavour):
+    built = kernel.build(flavour)
+    return built, image.base(built)
+
+
+def boot(t, steps, flavour="host", append="", limit=120, **chosen):
+    """Run steps (name: argv) in a machine; return its outcome."""
+    built, initrd = _initrd(flavour)
+    target = machine.for_kernel(built, **chosen)
+    if target.kind == "bochs" and not emulator.find()[1]:
+        raise Skip("the fast Bochs cannot be built here")
+    if target.kind == "qemu" and not machine.host_has_vmx():
+        raise Skip("this host offers no nested VT-x")
+    steps = [machine.Step(name, argv) for name, argv in steps.items()]
+    outcome = machine.boot(target, built, initrd, steps, t.build / "run" / t.name, append=append, limit=limit)
+    t.note(f"{outcome.verdict} in {outcome.seconds:.1f} s")
+    return outcome
+
+
+def silent(t, outcome):
+    """Fail unless the machine ran to its end and its kernel complained of nothing."""
+    outcome.require_done()
+    t.check(not outcome.reports(), "the kernel complained:\n" + "\n".join(outcome.reports()))
+    t.check(outcome.taint == 0, f"the kernel is tainted: {outcome.taint}")
+    return outcome
+
+
+def _boots(t, cpus, kind, vmx, **more):
+    outcome = silent(t, boot(t, {"show": SHOW}, kind=kind, cpus=cpus, **more))
+    t.check(outcome.step("show").text.split("\n")[0] == str(cpus), f"not {cpus} processors: {outcome.step('show').text}")
+    found = "vmx\n" in outcome.step("show").text and "no vmx" not in outcome.step("show").text
+    t.check(found == vmx, f"VT-x is {'there' if found else 'missing'}: {outcome.step('show').text}")
+
+
+@test("machine.boot-1")
+def boot_1(t):
+    """One processor, Bochs built here."""
+    _boots(t, 1, "bochs", True)
+
+
+@test("machine.boot-2")
+def boot_2(t):
+    """Two processors, Bochs built here."""
+    _boots(t, 2, "bochs", True)
+
+
+@test("machine.boot-packaged-1")
+def boot_packaged_1(t):
+    """One processor, Debian's Bochs 2.7."""
+    _boots(t, 1, "bochs-2.7", True)
+
+
+@test("machine.boot-packaged-2")
+def boot_packaged_2(t):
+    """Two processors, Debian's Bochs 2.7."""
+    _boots(t, 2, "bochs-2.7", True)
+
+
+@test("machine.boot-tcg-1")
+def boot_tcg_1(t):
+    """One processor, QEMU without VT-x."""
+    _boots(t, 1, "qemu-tcg", False)
+
+
+@test("machine.boot-tcg-2")
+def boot_tcg_2(t):
+    """Two processors, QEMU without VT-x."""
+    _boots(t, 2, "qemu-tcg", False)
+
+
+@test("machine.boot-nested")
+def boot_nested(t):
+    """QEMU with nested VT-x, where the host offers it."""
+    _boots(t, 2, "qemu", True)
+
+
+@test("machine.lean")
+def lean(t):
+    """A processor model without APIC virtualization and EPT A/D bits runs the demo."""
+    _demo_on(t, "corei7_sandy_bridge_2600k")
+
+
+@test("machine.newest")
+def newest(t):
+    """A processor model without Meltdown, with posted interrupts, runs the demo."""
+    _demo_on(t, "arrow_lake")
+
+
+def _demo_on(t, model, cpus=1):
+    steps = {"load": ["modprobe", "kvm_intel"], "guest": ["hello", "/dev/kvm"]}
+    outcome = silent(t, boot(t, steps, model=model, cpus=cpus))
+    t.check(outcome.step("load").status == 0, f"kvm_intel does not load: {outcome.step('load').err}")
+    t.check(outcome.step("guest").text.endswith("says: 4\nguest halted\n"), f"it printed {outcome.step('guest').out}")
+
+
+@test("machine.models", exhaustive=True)
+def models(t):
+    """Every processor model runs the demo with two processors."""
+    for model in machine.MODELS:
+        _demo_on(t, model, cpus=2)
+
+
+@test("machine.debug")
+def debug(t):
+    """The kernel with KASAN, lockdep and the rest runs the demo with two processors, and finds nothing."""
+    leaks = "echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; " \
+            "cat /sys/kernel/debug/kmemleak"
+    steps = {"load": ["modprobe", "kvm_intel"], "guest": ["hello", "/dev/kvm"], "kmemleak": ["sh", "-c", leaks]}
+    outcome = silent(t, boot(t, steps, flavour="debug", cpus=2, limit=400))
+    t.check(outcome.step("guest").status == 0, f"the demo failed: {outcome.step('guest').err}")
+    t.check(outcome.step("kmemleak").status == 0 and not outcome.step("kmemleak").out,
+            f"kmemleak: {outcome.step('kmemleak').text}")
+
+
+def _twice(t, cpus):
+    steps = {"show": SHOW, "load": ["modprobe", "kvm_intel"], "guest": ["hello", "/dev/kvm"],
+             "time": ["cat", "/proc/uptime", "/proc/interrupts"]}
+    first, second = (boot(t, steps, cpus=cpus, append="loglevel=8").require_done() for _ in range(2))
+    t.check(len(first.console) > 1000, "the console is too short to prove anything")
+    t.check(first.console == second.console, "the consoles of two runs differ")
+    t.check([step.out for step in first.steps] == [step.out for step in second.steps], "two runs printed differently")
+    t.note(f"{len(first.console)} bytes of console are the same")
+
+
+@test("machine.same-1")
+def same_1(t):
+    """Two runs with one processor give the same console, byte for byte, time stamps included."""
+    _twice(t, 1)
+
+
+@test("machine.same-2")
+def same_2(t):
+    """Two runs with two processors give the same console, byte for byte."""
+    _twice(t, 2)
+
+
+def _script(t, *words, timeout=300):
+    """Run scripts/run as a person would; return (status, standard output, standard error)."""
+    child = subprocess.Popen([str(TOP / "scripts" / "run"), *words], stdin=subprocess.DEVNULL, cwd=TOP, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        out, err = child.communicate(timeout=timeout)
+    finally:
+        end(child)
+    return child.returncode, out, err
+
+
+@test("machine.demo")
+def demo(t):
+    """scripts/run prints what the guest says, and nothing else, on standard output; warm it takes seconds."""
+    start = time.monotonic()
+    status, out, err = _script(t)
+    t.check(status == 0, f"exit status {status}: {err}")
+    t.check(out == "guest on /dev/kvm says: 4\nguest halted\n", f"it printed {out!r}")
+    t.note(f"{time.monotonic() - start:.1f} s")
+
+
+@test("machine.failing-command")
+def failing_command(t):
+    """A command's output and exit status are scripts/run's; nothing of it is taken for the kernel's."""
+    status, out, err = _script(t, "--", "sh", "-c", "echo Kernel panic - not syncing; echo BUG: no >&2; exit 7")
+    t.check(status == 7, f"exit status {status}, not 7: {err}")
+    t.check(out == "Kernel panic - not syncing\n", f"standard output: {out!r}")
+    t.check("BUG: no\n" in err and "kernel:" not in err, f"standard error: {err!r}")
+    status, _, err = _script(t, "--", "no-such-command")
+    t.check(status == 127 and "no-such-command" in err, f"exit status {status}, not 127: {err}")
+    status, _, err = _script(t, "--", "sh", "-c", "kill -SEGV $$")
+    t.check(status == 128 + 11, f"exit status {status}, not 139: {err}")
+
+
+@test("machine.hang")
+def hang(t):
+    """A machine that does not end is ended at its time limit, and said to have hung, with its last lines."""
+    status, _, err = _script(t, "--limit", "12", "--", "sh", "-c", "echo last words >/dev/kmsg; while :; do :; done")
+    t.check(status == 1 and "hung" in err and "time limit" in err, f"exit status {status}: {err}")
+    t.check("last words" in err, f"the console's end is missing: {err}")
+
+
+@test("machine.panic")
+def panic(t):
+    """A panic is told apart from a hang, at once, and the console's end is shown."""
+    start = time.monotonic()
+    status, _, err = _script(t, "--limit", "200", "--", "sh", "-c", "echo c >/proc/sysrq-trigger")
+    t.check(status == 1 and "the kernel panicked" in err, f"exit status {status}: {err}")
+    t.check("sysrq triggered crash" in err, f"the console's end is missing: {err}")
+    t.check(time.monotonic() - start < 100, "it waited for the time limit")
+
+
+@test("machine.usage")
+def usage(t):
+    """Wrong calls get one clear line and exit status 2 or 1; --help is there for every script."""
+    for name in ("run", "test", "bench", "series"):
+        said = t.run([TOP / "scripts" / name, "--help"]).stdout
+        t.check("usage:" in said, f"{name} --help: {said}")
+        said = t.run([TOP / "scripts" / name, "--no-such-option"], status=2).stdout
+        t.check("no-such-option" in said, f"{name}: {said}")
+    said = t.run([TOP / "scripts" / "run", "--kernel", "/nonexistent"], status=1).stdout
+    t.check("not a kernel tree" in said, said)
+    said = t.run([TOP / "scripts" / "test", "--only", "no.such"], status=1).stdout
+    t.check("no test is called" in said, said)
+    said = t.run([TOP / "scripts" / "run", "--shell"], status=1).stdout
+    t.check("needs a terminal" in said, said)
+
+
+@test("machine.shell")
+def shell(t):
+    """scripts/run --shell is a console: a command typed there answers, and exit ends the machine."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen([str(TOP / "scripts" / "run"), "--shell", "--limit", "120"], cwd=TOP, stdin=theirs,
+                             stdout=theirs, stderr=subprocess.STDOUT, start_new_session=True)
+    os.close(theirs)
+    try:
+        said = _converse(ours, [(b"likex# ", b"echo $((6 * 7))\n"), (b"\n42", b"exit 3\n")])
+        status = child.wait(timeout=60)
+    finally:
+        end(child)
+        os.close(ours)
+    t.check(b"42" in said, f"the console said {said[-300:]!r}")
+    t.check(status == 3, f"exit status {status}, not 3: {said[-300:]!r}")
+
+
+def _converse(line, talk, limit=120):
+    """Type each answer after its prompt was seen; return all that was said."""
+    said, seen, start = b"", 0, time.monotonic()
+    talk = list(talk)
+    while time.monotonic() - start < limit:
+        if select.select([line], [], [], 1)[0]:
+            try:
+                said += os.read(line, 4096)
+            except OSError:             # the other end is closed: the script has ended
+                return said
+        if talk and talk[0][0] in said[seen:]:
+            seen = len(said)
+            os.write(line, talk.pop(0)[1])
+    return said

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The patch series: it applies, comes back byte for byte, and each patch stands by itself."""
+
+import pathlib
+import re
+import shutil
+import tempfile
+
+from .. import kernel, packages, series, source
+from ..base import BUILD, TOP, capture, write
+from ..suite import Failure, test
+
+# What a patch may add to and still be built by itself in seconds, with every warning on.
+OWN = re.compile(r"^(arch/x86/likex|virt/likex)/")
+STEPS = BUILD / "trees" / "steps"
+
+
+def _git(*words, **more):
+    return series.git(*words, **more)
+
+
+def _commits():
+    """Return (commit, patch name) of each patch in the tree, first to last."""
+    series.make()
+    rows = _git("rev-list", "--reverse", f"{series.BASE}..HEAD").split()
+    return list(zip(rows, series.names(), strict=True))
+
+
+@test("series.applies")
+def applies(t):
+    """Each patch applies to a pristine tree: without fuzz, and on the recorded version without offset."""
+    repository, version = source.pristine()
+    recorded = source.recorded()[1]
+    with tempfile.TemporaryDirectory() as scratch:
+        env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_DIR": str(repository)}
+        capture(["git", "read-tree", "pristine"], env=env)
+        for name in series.names():
+            # git apply knows no fuzz; where it had to move a hunk it says "offset".
+            words = ["git", "apply", "--cached", "--verbose", "--whitespace=error-all", series.PATCHES / name]
+            said = t.run(words, env=env).stdout
+            t.check(version != recorded or "offset" not in said, f"{name} needs offsets:\n{said}")
+    t.note(f"{len(series.names())} patches on {version}, made on {recorded}")
+
+
+@test("series.export-stable")
+def export_stable(t):
+    """Patches made into commits and written out again are the same, byte for byte."""
+    series.make()
+    head, made = _git("rev-parse", "HEAD"), series._stamp()
+    t.check(head == made[1] and not series.dirty(), "build/linux has work that is not in patches/")
+    with tempfile.TemporaryDirectory() as scratch:
+        differ = series.differences(pathlib.Path(scratch))
+    t.check(not differ, "\n".join(differ))
+
+
+@test("series.export-keeps")
+def export_keeps(t):
+    """Export refuses uncommitted work and unfolded fixups, and loses nothing."""
+    series.make()
+    before = series.fingerprint()
+    probe = series.TREE / "virt" / "likex" / "main.c"
+    kept = probe.read_bytes()
+    try:
+        probe.write_bytes(kept + b"/* work in progress */\n")
+        said = t.run([TOP / "scripts" / "series", "export"], status=1).stdout
+        t.check("not committed" in said, said)
+        said = t.run([TOP / "scripts" / "series", "tree"]).stdout
+        t.check(b"work in progress" in probe.read_bytes(), "`series tree` threw work away")
+    finally:
+        probe.write_bytes(kept)
+    t.check(series.fingerprint() == before, "patches/ changed")
+
+
+@test("series.quilt")
+def quilt(t):
+    """quilt pushes the whole series and pops it again, and leaves what it found."""
+    packages.need("series")
+    series.make()
+    with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+        scratch = pathlib.Path(scratch)
+        # Only the files that the series touches: all that quilt looks at.
+        tree = _extract(series.BASE, "MD", scratch / "linux")
+        wanted = _extract("HEAD", "AM", scratch / "wanted")
+        env = {"QUILT_PATCHES": str(series.PATCHES), "QUILT_SERIES": str(TOP / "series"), "QUILT_PC": ".pc",
+               "QUILTRC": "/dev/null"}
+        before = _snapshot(tree)
+        said = t.run(["quilt", "push", "-a", "--fuzz=0"], cwd=tree, env=env).stdout
+        t.check("fuzz" not in said, said)
+        t.check(_snapshot(tree) == _snapshot(wanted), "after quilt push the files are not those of the git tree")
+        t.run(["quilt", "pop", "-a"], cwd=tree, env=env)
+        t.check(_snapshot(tree) == before, "quilt pop did not restore the tree")
+
+
+def _extract(commit, kinds, where):
+    """Lay out, as they are at a commit, the files that the series changes in one of these ways."""
+    names = _git("diff", "--no-renames", "--name-only", f"--diff-filter={kinds}", series.BASE, "HEAD").split()
+    where.mkdir()
+    archive = where.with_suffix(".tar")
+    _git("archive", "-o", str(archive), commit, "--", *names)
+    capture(["tar", "-xf", archive, "-C", where])
+    return where
+
+
+def _snapshot(tree):
+    return {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*")
+            if path.is_file() and ".pc" not in path.parts}
+
+
+@test("series.checkpatch")
+def checkpatch(t):
+    """checkpatch.pl --strict finds nothing in any patch."""
+    t.packages("perl", "python3-ply", "python3-git", "codespell")
+    series.make()
+    bad = [name for name in series.names() if not series.checkpatch(name)]
+    t.check(not bad, "checkpatch found something in: " + " ".join(bad))
+
+
+@test("series.messages")
+def messages(t):
+    """Each patch has a subject of the right form under 72 columns, a body, and its author's sign-off."""
+    for commit, name in _commits():
+        subject, author, body = _git("log", "-1", "--format=%s%x00%an <%ae>%x00%b", commit).split("\0")
+        t.check(re.match(r"[A-Za-z0-9_/]+: (\w[\w/]*: )*[A-Z]", subject), f"{name}: subject {subject!r}")
+        t.check(len(subject) < 72, f"{name}: a subject of {len(subject)} columns")
+        t.check(f"Signed-off-by: {author}" in body, f"{name}: not signed off by {author}")
+        t.check(len(body.split("Signed-off-by")[0].split()) >= 25, f"{name}: no body to speak of")
+
+
+def _steps_tree():
+    """Return a work tree of its own for walking over the series, leaving build/linux alone."""
+    series.make()
+    if not (STEPS / ".git").exists():
+        shutil.rmtree(STEPS, ignore_errors=True)
+        capture(["git", "worktree", "prune"], cwd=series.TREE)
+        capture(["git", "worktree", "add", "-q", "-f", "--detach", STEPS, series.BASE], cwd=series.TREE)
+    return STEPS
+
+
+def _own_folders(tree):
+    """Return the folders of the kernel that are LiKeX's own at this commit."""
+    return [f"{name}/" for name in ("arch/x86/likex",) if (tree / name / "Makefile").exists()]
+
+
+def _touched(tree, commit):
+    """Return the objects of the sources that a commit touches outside LiKeX's folders, those of x86 and generic code."""
+    names = series.git("diff", "--no-renames", "--name-only", "--diff-filter=AM", f"{commit}~", commit, tree=tree).split()
+    foreign = re.compile(r"(arch/(?!x86/)|arch/x86/likex/|virt/|tools/|.*_test\.c$)")
+    return [re.sub(r"\.[cS]$", ".o", name) for name in names if name.endswith((".c", ".S")) and not foreign.match(name)]
+
+
+def _kconfig(tree):
+    """Return the symbols of LiKeX that exist at this commit, as lines of a configuration fragment."""
+    path = tree / "arch" / "x86" / "likex" / "Kconfig"
+    names = re.findall(r"^(?:menu)?config (\w+)", path.read_text(), re.MULTILINE) if path.exists() else []
+    return "".join(f"CONFIG_{name}=m\n" for name in names)
+
+
+def _at(commit, tree, out, value, log):
+    """Check out a commit and configure it with LiKeX (where it is there yet) set to a value."""
+    capture(["git", "checkout", "-q", "--detach", commit], cwd=tree)
+    fragment = BUILD / "kernel" / "steps.config"
+    write(fragment, _kconfig(tree).replace("=m", f"={value}") + f"CONFIG_KUNIT={value}\nCONFIG_KVM_AMD=m\n")
+    kernel.configure(tree, out, ("host", fragment), log)
+
+
+@test("series.build-each")
+def build_each(t):
+    """At each patch LiKeX's folders build as modules (no warning with W=1, none from sparse), and so does all it touches."""
+    t.packages("sparse")
+    tree, out, log = _steps_tree(), BUILD / "kernel" / "steps", "kernel-steps.log"
+    for commit, name in _commits():
+        _at(commit, tree, out, "m", log)
+        kernel.make(tree, out, "prepare", "modules_prepare", what=f"prepare {name[:4]}", log=log)
+        command = ["make", "-s", "-C", tree, f"O={out}", "-j2", "CC=ccache gcc"]
+        strict = ["W=1", "C=2", "CHECK=sparse"]
+        for path in (out / "arch/x86/likex", out / "virt/likex"):
+            shutil.rmtree(path, ignore_errors=True)
+        for more in [strict + _own_folders(tree)] * bool(_own_folders(tree)) + [_touched(tree, commit)]:
+            said = t.run([*command, *more], env=kernel.environment()).stdout if more else ""
+            if re.search(r"warning|error", said, re.IGNORECASE):
+                raise Failure(f"{name}:\n{said}")
+
+
+def _link(t, value):
+    """Link a kernel with LiKeX set to a value, on a copy of the host kernel's build."""
+    tree, log = series.make(), "kernel-link.log"
+    host, out = kernel.build("host"), BUILD / "kernel" / "link"
+    if not out.exists():
+        capture(["cp", "-a", host.out, out])
+    fragment = BUILD / "kernel" / f"link-{value}.config"
+    write(fragment, f"CONFIG_LIKEX={value}\n" + (f"CONFIG_KUNIT={value}\nCONFIG_LIKEX_KUNIT_TEST={value}\n"
+                                                  if value != "n" else ""))
+    kernel.configure(tree, out, ("host", fragment), log)
+    kernel.make(tree, out, "bzImage", "modules", what=f"link with LiKeX={value}", log=log)
+    said = (kernel.LOGS / log).read_text()
+    t.check("warning:" not in said, "warnings:\n" + "\n".join(row for row in said.splitlines() if "warning:" in row))
+    return out
+
+
+@test("series.link-y")
+def link_y(t):
+    """The whole kernel links with LiKeX built in."""
+    out = _link(t, "y")
+    t.check("virt/likex/main.o" in (out / "modules.builtin").read_text().replace("likex.ko", "virt/likex/main.o")
+            or (out / "arch/x86/likex/likex.o").exists(), "LiKeX is not in the kernel")
+
+
+@test("series.link-n")
+def link_n(t):
+    """The whole kernel links with LiKeX off, and then holds nothing of it."""
+    out = _link(t, "n")
+    symbols = capture(["nm", out / "vmlinux"])
+    found = sorted(set(re.findall(r"\S*likex_\S*", symbols)))
+    t.check(not found, f"LiKeX is off, but there is {' '.join(found[:8])}")
+
+
+@test("series.link-m")
+def link_m(t):
+    """The whole kernel links with LiKeX as a module; it loads and unloads twenty times and says nothing."""
+    from .machine import boot, silent
+    loop = "for i in $(seq 20); do modprobe likex && modprobe -r likex || exit 1; done; dmesg | grep -i likex; true"
+    outcome = silent(t, boot(t, {"loop": ["sh", "-c", loop]}, cpus=2))
+    t.check(outcome.step("loop").status == 0, f"it failed: {outcome.step('loop').err}")
+    t.check(not outcome.step("loop").out, f"it said {outcome.step('loop').text}")
+
+
+@test("series.each-configuration", exhaustive=True)
+def each_configuration(t):
+    """At each patch the whole kernel links with LiKeX built in, as a module, and off."""
+    tree, out, log = _steps_tree(), BUILD / "kernel" / "steps", "kernel-steps.log"
+    for commit, name in _commits():
+        for value in "ymn":
+            _at(commit, tree, out, value, log)
+            kernel.make(tree, out, "bzImage", "modules", what=f"{name[:4]} ({value})", log=log)
+            if not _own_folders(tree):
+                break
+
+
+@test("series.bisect", exhaustive=True)
+def bisect(t):
+    """git bisect with scripts/run finds the patch from which the module loads."""
+    series.make()
+    try:
+        t.run(["git", "bisect", "start", "--term-old=without", "--term-new=with", series.BRANCH, series.BASE],
+              cwd=series.TREE)
+        said = t.run(["git", "bisect", "run", "sh", "-c", "! ../../scripts/run -- modprobe likex"],
+                     cwd=series.TREE, timeout=3600).stdout
+    finally:
+        capture(["git", "bisect", "reset"], cwd=series.TREE, check=False)
+    t.check("is the first with commit" in said and "LiKeX: Add an empty module" in said, said)
+
+
+@test("series.other-tree")
+def other_tree(t):
+    """scripts/run --kernel takes a tree of another kind as it is, says what did not apply, and leaves it alone."""
+    repository, _ = source.pristine()
+    with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+        tree = pathlib.Path(scratch) / "linux"
+        capture(["git", "clone", "-q", "--shared", repository, tree])
+        # A tree that has moved on where the first patch wants to write.
+        clash = tree / "arch/x86/Kbuild"
+        clash.write_text(clash.read_text().replace("kvm/\n", "kvm/\nobj-y += elsewhere/\n"))
+        env = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@localhost",
+               "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@localhost"}
+        capture(["git", "commit", "-q", "-a", "-m", "moved on"], cwd=tree, env=env)
+        before = series.git("rev-parse", "HEAD", tree=tree)
+        where, refused = series.onto(tree)
+        t.check(series.git("rev-parse", "HEAD", tree=tree) == before and not series.dirty(tree), "the tree was changed")
+        clashing = [name for name in series.names() if "arch/x86/Kbuild" in (series.PATCHES / name).read_text()]
+        t.check(clashing and set(clashing) <= set(refused), f"refused {refused}, due were at least {clashing}")
+        # The rest went in, as far as it stands without what was refused.
+        applied = series.git("rev-list", "--count", f"{before}..HEAD", tree=where)
+        t.check(int(applied) + len(refused) == len(series.names()), f"{applied} applied, {len(refused)} refused")
+        shutil.rmtree(where)
