@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel source that the series is made on: fetched once, kept as a git repository outside the checkout."""
 
+import pathlib
 import re
 import shutil
+import subprocess
+import tarfile
 import tempfile
-import pathlib
 
 from . import packages
 from .base import Fail, LOGS, TOP, cache, capture, lock, logged, say, step
 
 # Everyone's import of one version is the same commit.
-_FIXED = {
-    "GIT_AUTHOR_NAME": "linux-source", "GIT_AUTHOR_EMAIL": "linux-source@localhost",
-    "GIT_COMMITTER_NAME": "linux-source", "GIT_COMMITTER_EMAIL": "linux-source@localhost",
-    "GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-}
-
+_COMMIT = """\
+commit refs/heads/pristine
+author linux-source <linux-source@localhost> 946684800 +0000
+committer linux-source <linux-source@localhost> 946684800 +0000
+data {length}
+{message}
+"""
 
 def recorded():
     """Return (package, version) that the file `series` says the series was made on."""
@@ -59,28 +61,43 @@ def pristine():
 
 def _import(package, version):
     """Fetch one version of the source package and commit it into a bare repository."""
-    home = repository(version)
+    home, log = repository(version), LOGS / "source.log"
     shutil.rmtree(home, ignore_errors=True)
-    log = LOGS / "source.log"
     with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
-        scratch = pathlib.Path(scratch)
-        scratch.chmod(0o755)
         with step(f"fetching {package} {version}"):
             logged("apt-get download", ["apt-get", "download", "-o", "APT::Sandbox::User=root",
                                         f"{package}={version}"], log, cwd=scratch)
-        with step("unpacking the kernel source"):
-            deb = next(scratch.glob("*.deb"))
-            # The package holds one .tar.xz with everything; nothing else of it is wanted.
-            inner = f"./usr/src/{package}.tar.xz"
-            logged("unpack", ["bash", "-c", 'set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar -xO "$2" | tar -xJ',
-                              "unpack", deb, inner], log, cwd=scratch, append=True)
-        with step("importing it into git"):
-            git = ["git", f"--git-dir={home}"]
-            logged("git init", [*git, "init", "-q", "--bare", "-b", "pristine"], log, env=_FIXED, append=True)
-            for name, value in (("core.compression", "1"), ("gc.auto", "0"), ("core.autocrlf", "false")):
-                capture([*git, "config", name, value])
-            work = [*git, f"--work-tree={scratch / package}"]
-            logged("git add", [*work, "add", "-A", "-f", "."], log, env=_FIXED, append=True)
-            logged("git commit", [*work, "commit", "-q", "-m", f"{package} {version}"], log, env=_FIXED, append=True)
-    (home / "index").unlink()
+        deb = next(pathlib.Path(scratch).glob("*.deb"))
+        with step("importing the kernel source into git (a minute or two, once)"):
+            capture(["git", "init", "-q", "--bare", "-b", "pristine", home])
+            for name, value in (("core.compression", "1"), ("gc.auto", "0")):
+                capture(["git", f"--git-dir={home}", "config", name, value])
+            _stream(deb, package, version, home)
     (home / "complete").touch()
+
+
+def _shown(path, data):
+    """Take out of .gitignore what Debian adds: it would hide every new file of the series from git."""
+    if path != ".gitignore":
+        return data
+    return re.sub(rb"#\n# Debian packaging:.*?^!/debian/\n", b"", data, flags=re.DOTALL | re.MULTILINE)
+
+
+def _stream(deb, package, version, home):
+    """Turn the .tar.xz inside a package into a commit, without laying its 85,000 files out on disk."""
+    pipe = f'set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar -xO ./usr/src/{package}.tar.xz | xz -dc'
+    unpack = subprocess.Popen(["bash", "-c", pipe, "unpack", deb], stdout=subprocess.PIPE)
+    git = subprocess.Popen(["git", f"--git-dir={home}", "fast-import", "--quiet"], stdin=subprocess.PIPE)
+    message = f"{package} {version}"
+    git.stdin.write(_COMMIT.format(length=len(message), message=message).encode())
+    with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
+        for entry in archive:
+            path = entry.name.split("/", 1)[-1]
+            if entry.isfile() or entry.issym():
+                data = entry.linkname.encode() if entry.issym() else archive.extractfile(entry).read()
+                data = _shown(path, data)
+                mode = "120000" if entry.issym() else "100755" if entry.mode & 0o100 else "100644"
+                git.stdin.write(f"M {mode} inline {path}\ndata {len(data)}\n".encode() + data + b"\n")
+    git.stdin.close()
+    if unpack.wait() or git.wait():
+        raise Fail(f"{package} {version} could not be imported (disk full?)")
