@@ -49,7 +49,7 @@ def environment():
         "CCACHE_DIR": str(cache() / "ccache"), "CCACHE_BASEDIR": str(TOP), "CCACHE_NOHASHDIR": "1",
         "CCACHE_MAXSIZE": "5G",
         "KBUILD_BUILD_TIMESTAMP": "Sat Jan  1 00:00:00 UTC 2000",
-        "KBUILD_BUILD_USER": "likex", "KBUILD_BUILD_HOST": "likex",
+        "KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_USER": "likex", "KBUILD_BUILD_HOST": "likex",
     }
 
 

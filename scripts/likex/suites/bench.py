@@ -4,17 +4,16 @@
 import functools
 import json
 import pathlib
+import re
 import tempfile
 import xml.etree.ElementTree
 
 from .. import bench
-from ..base import BUILD
+from ..base import BUILD, TOP
 from ..suite import test
 
 METRICS = ("create_first_exit", "first_run", "slot_add", "slot_delete", "close", "pio_roundtrip", "cpuid_exit",
            "msr_exit", "ept_fault_4k", "vm_bytes")
-# One measurement by other hands, of the same kernel version on the same emulator: metric, with and
-# without mitigations. A figure further than a tenth from it wants an explanation in Documentation/benchmark.md.
 WAITING = ("create_first_exit", "slot_add", "slot_delete", "close")
 
 
@@ -74,3 +73,16 @@ def ratio(t):
     t.check("0.25 (50 of 200)" in bench.picture(result) and "kvm 200 ticks" in bench.picture(result), "the picture")
     t.check(bench.table(result).splitlines()[1].split() == ["a", "ticks", "200", "50", "0.25"], bench.table(result))
     t.check(bench.table(result).splitlines()[2].split() == ["b", "ticks", "200", "-", "-"], bench.table(result))
+
+
+@test("bench.documented")
+def documented(t):
+    """The figures in Documentation/benchmark.md are within a tenth of what is measured."""
+    metrics = _measured(1)["metrics"]
+    text = (TOP / "Documentation" / "benchmark.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| \w+ \| ([\d,]+) \| ([\d,]+) \|", text, re.MULTILINE)
+    t.check({name for name, _, _ in rows} == set(METRICS), f"documented are {[name for name, _, _ in rows]}")
+    for name, *figures in rows:
+        for suffix, figure in zip(bench.BOOTS, figures, strict=True):
+            shown, measured = int(figure.replace(",", "")), metrics[name + suffix]["kvm"]
+            t.check(abs(shown - measured) <= measured / 10, f"{name}{suffix}: documented {shown}, measured {measured}")

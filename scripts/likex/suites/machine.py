@@ -124,7 +124,7 @@ def debug(t):
     leaks = "echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; " \
             "cat /sys/kernel/debug/kmemleak"
     steps = {"load": ["modprobe", "kvm_intel"], "guest": ["hello", "/dev/kvm"], "kmemleak": ["sh", "-c", leaks]}
-    outcome = silent(t, boot(t, steps, flavour="debug", cpus=2, limit=400))
+    outcome = silent(t, boot(t, steps, flavour="debug", cpus=2, limit=600))
     t.check(outcome.step("guest").status == 0, f"the demo failed: {outcome.step('guest').err}")
     t.check(outcome.step("kmemleak").status == 0 and not outcome.step("kmemleak").out,
             f"kmemleak: {outcome.step('kmemleak').text}")

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Two users of VMX on one machine: KVM, and the module that stands in for another hypervisor."""
+
+import re
+
+from .. import image, kernel, machine, packages, series
+from ..base import BUILD, LOGS, TOP, logged
+from ..initramfs import Archive
+from ..suite import Skip, test
+from . import kunit
+
+HERE = TOP / "tools" / "tests" / "both"
+PROGRAMS = BUILD / "tools" / "both"
+
+kernel.FLAVOURS.setdefault("both", (*kernel.FLAVOURS["host"], HERE / "both.config"))
+
+
+def _owner():
+    """Return the kernel tree, or skip the test where the series has no owner of VMX."""
+    tree = series.make()
+    if not (tree / "arch" / "x86" / "virt" / "hw.c").exists():
+        raise Skip("the owner of VMX is proposed in patches/next, and not in the series yet")
+    return tree
+
+
+def _built():
+    """Return the kernel that these tests run on."""
+    return kernel.build("both", _owner())
+
+
+def _initrd(built):
+    """Return the machine's file system with the programs of these tests."""
+    packages.need("tools")
+    logged("tools/tests/both", ["make", "-C", HERE, f"O={PROGRAMS}"], LOGS / "both.log")
+    programs = [PROGRAMS / "uret", PROGRAMS / "kexec", *sorted(HERE.glob("*.sh"))]
+    return image.base(built, programs)
+
+
+def _boot(t, steps, *, built=None, initrd=None, name="run", cpus=2, limit=300, **more):
+    """Run steps on two processors; note what they print, return the outcome."""
+    built = built or _built()
+    target = machine.for_kernel(built, cpus=cpus)
+    outcome = machine.boot(target, built, initrd or _initrd(built), steps, t.results / name, limit=limit, **more)
+    for step in steps:
+        for line in (step.out + step.err).decode(errors="replace").splitlines():
+            t.note(f"{step.name}: {line}")
+    return outcome
+
+
+def _clean(t, outcome, allowed=None):
+    """Fail unless the kernel had nothing to complain of."""
+    reports = [line for line in outcome.reports() if not (allowed and re.search(allowed, line))]
+    t.check(not reports, "the kernel complains: " + "; ".join(reports[:3]))
+
+
+def _passed(t, outcome):
+    """Fail unless each step ended with 0, on a kernel with nothing to complain of."""
+    outcome.require_done()
+    for step in outcome.steps:
+        t.check(step.status == 0, f"{step.name}: exit status {step.status}")
+    _clean(t, outcome)
+
+
+def _numbers(text):
+    """Return what is printed as "word number"."""
+    return {word: int(number) for word, number in re.findall(r"(\w+) (\d+)\b", text)}
+
+
+@test("both.order")
+def order(t):
+    "KVM and a second user of VMX, loaded and unloaded in every order 20 times: VMX is on where it is used, and only there."
+    outcome = _boot(t, [machine.Step("order", ["order.sh", "20"])], limit=1800)
+    _passed(t, outcome)
+    t.check(_numbers(outcome.steps[0].text)["rounds"] == 20, "20 rounds")
+
+
+@test("both.uret")
+def uret(t):
+    "KVM guests keep their SYSCALL MSRs and TSC_AUX over 100,000 exits on each processor while a second user turns its own over."
+    outcome = _boot(t, [machine.Step("load", ["load.sh", "100000"])], limit=1200)
+    _passed(t, outcome)
+    seen = _numbers(outcome.steps[0].text)
+    t.check(seen["errors"] == 0, "the second user found its VMCSs and MSRs as it left them")
+    t.check(seen["loads"] > 1000, f"the two met often enough to matter ({seen['loads']} times)")
+
+
+@test("both.hotplug")
+def hotplug(t):
+    "The second processor goes and comes ten times under guests and a second user of VMX."
+    _passed(t, _boot(t, [machine.Step("hotplug", ["hotplug.sh", "10"])]))
+
+
+@test("both.suspend")
+def suspend(t):
+    "Both users of VMX come through a suspend to memory, as far as it can be tested without sleeping."
+    steps = [machine.Step("suspend", ["suspend.sh", "3"])]
+    outcome = _boot(t, steps)
+    if steps[0].status == 4:
+        raise Skip("the machine's firmware offers no suspend to memory")
+    _passed(t, outcome)
+
+
+def _next(built, initrd):
+    """Return an archive that holds another kernel, and what that is to do, under /next."""
+    arrived, there = [machine.Step("arrived", ["arrived.sh"])], Archive()
+    job = Archive()
+    job.file("job", machine.job(arrived), 0o644)
+    there.file("next/kernel", built.image, 0o644)
+    there.file("next/initrd", initrd + job.bytes(), 0o644)
+    return there.bytes(), arrived
+
+
+def _leave(t, how, words, allowed=None, append=""):
+    """Leave the first kernel for a second and look around in that one."""
+    built = _built()
+    initrd = _initrd(built)
+    there, arrived = _next(built, initrd)
+    line = " ".join([machine.command_line(machine.Machine()), "both.next=1", words])
+    steps = [machine.Step("leave", ["leave.sh", how, line]), *arrived]
+    outcome = _boot(t, steps, built=built, initrd=initrd + there, append=append, limit=600)
+    t.check(arrived[0].status == 0, f"after {how}, {outcome.verdict}: " + "; ".join(outcome.tail(3)))
+    _clean(t, outcome, allowed)
+    return arrived[0].text
+
+
+@test("both.kexec")
+def kexec(t):
+    "kexec with both users of VMX at work: the next kernel starts both processors and VMX is usable on them."
+    t.check("VMX on CPUs 0-1" in _leave(t, "kexec", ""), "VMX is usable on both processors")
+
+
+@test("both.panic")
+def panic(t):
+    "A panic with both users of VMX at work: the crash kernel starts and VMX is usable in it."
+    said = _leave(t, "panic", "nr_cpus=1 reset_devices", append="crashkernel=96M",
+                  allowed=r"Kernel panic - not syncing: sysrq|Call Trace|sysrq: Trigger a crash")
+    t.check("VMX on CPUs 0" in said, "VMX is usable")
+
+
+@test("both.reboot")
+def reboot(t):
+    "A forced reboot with both users of VMX at work goes through."
+    steps = [machine.Step("leave", ["leave.sh", "reboot"])]
+    outcome = _boot(t, steps, append="loglevel=7")
+    t.check("still here" not in steps[0].text, "the machine is left")
+    t.check(b"reboot: machine restart" in outcome.console and outcome.verdict == "died",
+            f"{outcome.verdict}: " + "; ".join(outcome.tail(3)))
+    _clean(t, outcome)
+
+
+# What each shows about KVM's use of VMX, its MSRs or its entry loop is in its source.
+SELFTESTS = ("cr4_cpuid_sync_test", "exit_on_emulation_failure_test", "get_msr_index_features",
+             "max_vcpuid_cap_test", "platform_info_test", "set_boot_cpu_id", "set_sregs_test", "sync_regs_test",
+             "triple_fault_event_test", "tsc_msrs_test", "userspace_io_test", "userspace_msr_exit_test",
+             "vmx_msrs_test", "xcr0_cpuid_test")
+
+
+def _selftests():
+    """Build KVM's selftests from the kernel tree, static; return their paths."""
+    tree, out, log = _owner(), BUILD / "tools" / "kvm-selftests", LOGS / "kvm-selftests.log"
+    env, headers = kernel.environment(), BUILD / "tools" / "kvm-selftests" / "headers"
+    headers.mkdir(parents=True, exist_ok=True)
+    logged("kernel headers", ["make", "-C", tree, f"O={headers}", "headers_install"], log, env=env)
+    paths = [out / "x86_64" / name for name in SELFTESTS]
+    logged("KVM's selftests", ["make", "-C", tree / "tools/testing/selftests/kvm", f"OUTPUT={out}", "-j2",
+                               f"KHDR_INCLUDES=-isystem {headers}/usr/include", "CC=ccache gcc -static", *paths],
+           log, env=env, append=True)
+    return paths
+
+
+@test("both.kvm-selftests")
+def kvm_selftests(t):
+    "KVM's own selftests pass, as they do on an unpatched kernel."
+    paths, built = _selftests(), _built()
+    steps = [machine.Step("load", ["modprobe", "kvm_intel"])]
+    steps += [machine.Step(path.name, [f"/tests/{path.name}"]) for path in paths]
+    outcome = machine.boot(machine.for_kernel(built, cpus=2), built, image.base(built, paths), steps,
+                           t.results / "run", limit=900)
+    t.note(" ".join(f"{step.name}={step.status}" for step in steps[1:]))
+    _passed(t, outcome)
+
+
+@test("owner.kunit")
+def owner_kunit(t):
+    "KUnit: counting the users of VMX, telling them of an emergency, and the cache of user-return MSRs."
+    found, done = kunit.run(t, f"--kunitconfig={_owner() / 'arch/x86/virt'}")
+    ours = {name: verdict for name, verdict in found.items() if name.startswith("x86_virt_")}
+    t.check(len(ours) >= 17, "cases are missing:\n" + "\n".join(done.stdout.splitlines()[-20:]))
+    bad = [name for name, verdict in ours.items() if verdict != "ok"]
+    t.check(not bad and done.returncode == 0, f"failed: {' '.join(bad)} (exit status {done.returncode})")
+    t.note(f"{len(ours)} cases: {' '.join(ours)}")

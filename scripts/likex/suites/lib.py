@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0
+"""liblikex: the instruction emulator in user space, its preload library and its example."""
+
+import os
+import pathlib
+import re
+import shutil
+
+from ..suite import Failure, Skip, test
+
+BUILD_PACKAGES = ("libzydis-dev",)
+SKIPPED = 77
+
+
+def build(t, *targets, folder="tests/lib", out="tools", **variables):
+    """Build targets of one folder of tools, into its own folder of the build directory."""
+    t.packages(*BUILD_PACKAGES)
+    words = ["nice", "-n", "5", "make", "-s", "-j2", "-C", t.top / "tools" / folder, f"O={pathlib.Path(t.build) / out}"]
+    t.run(words + [f"{name}={value}" for name, value in variables.items()] + list(targets), timeout=900)
+
+
+def program(t, name, target=None):
+    """Build one of the test programs; return its path."""
+    place = pathlib.Path(t.build) / "tools" / "tests-lib" / name
+    build(t, target or place)
+    return place
+
+
+def note_lines(t, output, *patterns):
+    """Note the lines of a program's output that say what was done."""
+    for line in output.splitlines():
+        if any(re.search(pattern, line) for pattern in patterns):
+            t.note(line)
+
+
+def run_or_skip(t, command, **more):
+    """Run a program that exits with 77 where it cannot run; return what it printed."""
+    done = t.run(command, status=None, **more)
+    if done.returncode == SKIPPED:
+        raise Skip(done.stdout.strip().splitlines()[-1])
+    if done.returncode:
+        raise Failure("\n".join(done.stdout.splitlines()[-40:]) or f"exit status {done.returncode}")
+    return done.stdout
+
+
+@test("lib.unit")
+def unit(t):
+    """Page walks, each group of instructions, faults, transactions, and the run loop, from tables."""
+    done = t.run([program(t, "unit")], timeout=60)
+    note_lines(t, done.stdout, r"checks, ")
+
+
+@test("lib.native")
+def native(t):
+    """No difference to this processor in 64-, 32- and 16-bit code, in 200,000 cases (ten million)."""
+    count = 10_000_000 if t.exhaustive else 200_000
+    said = run_or_skip(t, [program(t, "native"), "--count", count], timeout=3600 if t.exhaustive else 300)
+    note_lines(t, said, r"cases, ", r"^explained")
+
+
+@test("lib.unicorn")
+def unicorn(t):
+    """No unexplained difference to Unicorn in real mode and under paging, in 200,000 cases (ten million)."""
+    t.packages("libunicorn-dev")
+    count = 10_000_000 if t.exhaustive else 200_000
+    done = t.run([program(t, "unicorn", "unicorn"), "--count", count], timeout=7200 if t.exhaustive else 300)
+    note_lines(t, done.stdout, r"cases, ", r"^explained")
+
+
+@test("lib.linux-forms")
+def linux_forms(t):
+    """Every instruction with which a real kernel reaches its devices is emulated as a processor does it."""
+    vmlinux = pathlib.Path(os.environ.get("LIKEX_VMLINUX", pathlib.Path(t.build) / "kernel/host/vmlinux"))
+    if not vmlinux.exists():
+        raise Skip(f"no kernel has been built: {vmlinux} is not there (LIKEX_VMLINUX names another)")
+    done = t.run([program(t, "forms"), "--vmlinux", vmlinux], timeout=120)
+    note_lines(t, done.stdout, r"forms with a memory operand")
+
+
+@test("lib.fuzz")
+def fuzz(t):
+    """Two minutes (an hour) of libFuzzer under ASan and UBSan find nothing."""
+    t.packages("clang", "libclang-rt-14-dev")
+    seconds = 3600 if t.exhaustive else 120
+    corpus = pathlib.Path(t.results) / "corpus"
+    shutil.rmtree(corpus, ignore_errors=True)
+    corpus.mkdir(parents=True)
+    done = t.run([program(t, "fuzz", "fuzz"), f"-max_total_time={seconds}", "-max_len=256", "-print_final_stats=1",
+                  f"-artifact_prefix={t.results}/", corpus, t.top / "tools/tests/lib/corpus"],
+                 timeout=seconds + 300)
+    note_lines(t, done.stdout, r"number_of_executed_units", r"^Done ")
+    shutil.rmtree(corpus, ignore_errors=True)
+
+
+def callgrind(t, speed, which):
+    """Return the instructions of one emulated store, counted exactly."""
+    count = 1000
+    done = t.run(["valgrind", "--tool=callgrind", "--toggle-collect=measured",
+                  f"--callgrind-out-file={t.results}/callgrind.{which}", speed, "--which", which, "--count", count],
+                 timeout=120)
+    found = re.search(r"Collected : (\d+)", done.stdout)
+    if not found:
+        raise Failure("callgrind did not say how many instructions it counted")
+    return int(found.group(1)) / count
+
+
+def baseline(t):
+    """Return the committed figures: name -> instructions."""
+    lines = (t.top / "tools/tests/lib/speed.baseline").read_text().splitlines()
+    return {name: float(value) for name, value in
+            (line.split() for line in lines if line.strip() and not line.startswith("#"))}
+
+
+@test("lib.speed")
+def speed(t):
+    """An emulated 4-byte store costs no more instructions than the baseline, and at most 600 from the cache."""
+    t.packages("valgrind")
+    binary, committed, worse = program(t, "speed"), baseline(t), []
+    for which in ("hit", "miss"):
+        now = callgrind(t, binary, which)
+        t.note(f"{which}: {now:.0f} instructions, baseline {committed[which]:.0f}")
+        if now > committed[which] * 1.02:
+            worse.append(which)
+        if which == "hit":
+            t.check(now <= 600, f"{now:.0f} instructions on a cache hit; 600 is the most")
+    t.check(not worse, f"more than 2 % worse than speed.baseline: {', '.join(worse)}")
+
+
+@test("lib.threads")
+def threads(t):
+    """Locked instructions of four vCPUs on one memory lose no update."""
+    done = t.run([program(t, "threads")], timeout=120)
+    note_lines(t, done.stdout, r"locked additions")
+
+
+@test("lib.kvm")
+def kvm(t):
+    """On a real /dev/kvm, what KVM cannot emulate is completed and read back."""
+    said = run_or_skip(t, [program(t, "kvm")], timeout=60)
+    note_lines(t, said, r"accesses")
+
+
+@test("lib.preload")
+def preload(t):
+    """A program that is not changed gets KVM_EXIT_MMIO under the preload library, and only then."""
+    tool = program(t, "kvm")
+    build(t, folder="preload")
+    library = pathlib.Path(t.build) / "tools/preload/liblikex-preload.so"
+    said = run_or_skip(t, [tool, "--how", "plain", "--count", "0"], timeout=60)
+    note_lines(t, said, r"without the library")
+    done = t.run([tool, "--how", "plain"], timeout=60, env={"LD_PRELOAD": str(library)})
+    note_lines(t, done.stdout, r"accesses")
+
+
+@test("lib.example")
+def example(t):
+    """The example is under 100 lines, and runs a guest with a device."""
+    source = t.top / "tools/examples/mmio.c"
+    lines = len(source.read_text().splitlines())
+    t.check(lines < 100, f"{source.name} has {lines} lines")
+    build(t, folder="examples")
+    nodes = [node for node in ("/dev/likex", "/dev/kvm") if os.access(node, os.R_OK | os.W_OK)]
+    if not nodes:
+        raise Skip("neither /dev/likex nor /dev/kvm can be opened here")
+    for node in nodes:
+        done = t.run([pathlib.Path(t.build) / "tools/examples/mmio", node], timeout=60)
+        t.note(f"{node}: {done.stdout.splitlines()[-1]}")
+
+
+def exported(t, library):
+    """Return the versioned names that the shared library exports."""
+    done = t.run(["nm", "-D", "--defined-only", library])
+    return {line.split()[-1] for line in done.stdout.splitlines() if " T " in line}
+
+
+@test("lib.build")
+def build_all(t):
+    """gcc and clang without a warning, static analysis clean, installable, and only public names exported."""
+    t.packages("clang", "cppcheck", "clang-tidy", "pkg-config", "libunicorn-dev")
+    for compiler in ("gcc", "clang"):
+        for folder in ("lib", "preload", "examples", "tests/lib"):
+            build(t, folder=folder, out=f"tools-{compiler}", CC=compiler)
+        build(t, "unicorn", out=f"tools-{compiler}", CC=compiler)
+    for folder in ("lib", "preload"):
+        t.run(["make", "-s", "-C", t.top / "tools" / folder, "check-static"], timeout=600)
+    root = pathlib.Path(t.results) / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    build(t, "install", folder="lib", DESTDIR=root, prefix="/usr")
+    names = exported(t, root / "usr/lib/liblikex.so.0")
+    t.check(names and all(name.startswith("likex_") and name.endswith("@@LIKEX_0") for name in names),
+            f"exported: {' '.join(sorted(names))}")
+    header = "".join(path.read_text() for path in (root / "usr/include/likex").iterdir())
+    missing = {name.split("@")[0] for name in names} - set(re.findall(r"likex_\w+", header))
+    t.check(not missing, f"exported but in no header: {' '.join(sorted(missing))}")
+    flags = t.run(["pkg-config", "--cflags", "--libs", "liblikex"],
+                  env={"PKG_CONFIG_PATH": str(root / "usr/lib/pkgconfig")}).stdout.split()
+    t.check("-llikex" in flags, f"pkg-config says {' '.join(flags)}")
+    page = root / "usr/share/man/man3/liblikex.3"
+    undescribed = [name for name in names if name.split("@")[0] not in page.read_text()]
+    t.check(not undescribed, f"not in the man page: {' '.join(sorted(undescribed))}")
+    t.note(f"{len(names)} names exported, all of version LIKEX_0")

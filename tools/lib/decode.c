@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Fetching and decoding, and the cache of what has been decoded.
+ */
+#include "internal.h"
+#include <Zydis/Zydis.h>
+
+#define NO_MEM 0xff
+
+/* The decoder's general registers, by their encoding, in KVM's order. */
+static const u8 gpr_order[16] = {
+	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+};
+
+/* Bytes at hand, and how to get more. */
+struct fetch {
+	u8 bytes[LIKEX_INSN_MAX];
+	u8 have;
+	u8 max;			/* bytes up to the limit; 15 if it is far */
+	u64 lin;
+	u64 gpa;
+};
+
+static u8 reg_index(ZydisRegister reg)
+{
+	if (reg == ZYDIS_REGISTER_NONE)
+		return REG_NONE;
+	switch (ZydisRegisterGetClass(reg)) {
+	case ZYDIS_REGCLASS_GPR16:
+	case ZYDIS_REGCLASS_GPR32:
+	case ZYDIS_REGCLASS_GPR64:
+		return gpr_order[ZydisRegisterGetId(reg)];
+	default:
+		return REG_RIP;
+	}
+}
+
+static bool convert_gpr8(struct opr *o, ZydisRegister reg)
+{
+	o->type = OPR_GPR;
+	if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) {
+		o->type = OPR_HI8;
+		o->reg = gpr_order[reg - ZYDIS_REGISTER_AH];
+	} else if (reg >= ZYDIS_REGISTER_SPL) {
+		o->reg = gpr_order[reg - ZYDIS_REGISTER_SPL + 4];
+	} else {
+		o->reg = gpr_order[reg - ZYDIS_REGISTER_AL];
+	}
+	return true;
+}
+
+static bool convert_register(struct opr *o, ZydisRegister reg)
+{
+	switch (ZydisRegisterGetClass(reg)) {
+	case ZYDIS_REGCLASS_GPR8:
+		return convert_gpr8(o, reg);
+	case ZYDIS_REGCLASS_GPR16:
+	case ZYDIS_REGCLASS_GPR32:
+	case ZYDIS_REGCLASS_GPR64:
+		o->type = OPR_GPR;
+		o->reg = gpr_order[ZydisRegisterGetId(reg)];
+		return true;
+	case ZYDIS_REGCLASS_XMM:
+	case ZYDIS_REGCLASS_YMM:
+		o->type = OPR_VEC;
+		o->reg = ZydisRegisterGetId(reg);
+		return o->reg < 16;
+	case ZYDIS_REGCLASS_SEGMENT:
+		o->type = OPR_SREG;
+		o->reg = ZydisRegisterGetId(reg);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool convert_mem(struct insn *in, const ZydisDecodedOperandMem *m)
+{
+	if (m->type != ZYDIS_MEMOP_TYPE_MEM && m->type != ZYDIS_MEMOP_TYPE_AGEN)
+		return false;
+	in->seg = ZydisRegisterGetId(m->segment);
+	in->base = reg_index(m->base);
+	in->index = reg_index(m->index);
+	in->scale = m->scale;
+	in->disp = m->disp.has_displacement ? m->disp.value : 0;
+	return true;
+}
+
+/*
+ * Zydis 4.0 reports R13D as the base where ModRM and SIB say that there is
+ * none, only a displacement: it forgets REX.B there for 32-bit addresses.
+ */
+static void fix_base(struct insn *in, const ZydisDecodedInstruction *z)
+{
+	if (in->asize != 2 && (z->attributes & ZYDIS_ATTRIB_HAS_SIB) &&
+	    !z->raw.modrm.mod && z->raw.sib.base == 5) {
+		in->base = REG_NONE;
+		in->disp = z->raw.disp.value;
+	}
+}
+
+static bool convert_operand(struct insn *in, unsigned int i,
+			    const ZydisDecodedOperand *z)
+{
+	struct opr *o = &in->opr[i];
+
+	o->size = z->size / 8;
+	switch (z->type) {
+	case ZYDIS_OPERAND_TYPE_REGISTER:
+		return convert_register(o, z->reg.value);
+	case ZYDIS_OPERAND_TYPE_IMMEDIATE:
+		o->type = OPR_IMM;
+		in->imm = z->imm.value.u;
+		return true;
+	case ZYDIS_OPERAND_TYPE_MEMORY:
+		o->type = OPR_MEM;
+		if (!(in->op->flags & OP_SELF) && (!o->size || o->size > WRITE_MAX))
+			return false;
+		in->mem = i;
+		return convert_mem(in, &z->mem);
+	default:
+		return false;
+	}
+}
+
+/* Either prefix repeats MOVS, STOS and the like; the last one of them counts. */
+static u8 rep_prefix(const ZydisDecodedInstruction *z)
+{
+	u8 rep = 0;
+	unsigned int i;
+
+	for (i = 0; i < z->raw.prefix_count; i++) {
+		if (z->raw.prefixes[i].value == 0xf2 ||
+		    z->raw.prefixes[i].value == 0xf3)
+			rep = z->raw.prefixes[i].value;
+	}
+	return rep;
+}
+
+/* Of a string instruction's operands only the source's segment can vary. */
+static void convert_string(struct insn *in, const ZydisDecodedInstruction *z,
+			   const ZydisDecodedOperand *ops)
+{
+	unsigned int i;
+
+	in->rep = rep_prefix(z);
+	in->seg = SEG_DS;
+	for (i = 0; i < z->operand_count; i++) {
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    reg_index(ops[i].mem.base) == REG_RSI)
+			in->seg = ZydisRegisterGetId(ops[i].mem.segment);
+	}
+}
+
+static u8 mem_access(const struct insn *in)
+{
+	if (in->mem == NO_MEM)
+		return 0;
+	if (in->op->flags & OP_ANYRW)
+		return PF_W;
+	return !in->mem && (in->op->flags & (OP_W | OP_RW)) ? PF_W : 0;
+}
+
+/*
+ * Before a branch, 3E is NOTRACK to the decoder. To the processor it is that
+ * and a segment override as ever.
+ */
+static void fix_segment(struct insn *in, const ZydisDecodedInstruction *z)
+{
+	if ((z->attributes & ZYDIS_ATTRIB_HAS_NOTRACK) && in->bits != 64)
+		in->seg = SEG_DS;
+}
+
+/* Whether the instruction is one that is emulated; if so, all about it. */
+static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
+		    const ZydisDecodedOperand *ops)
+{
+	bool one_byte = z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
+	unsigned int i;
+
+	in->op = op_lookup(z->mnemonic, one_byte);
+	if (!in->op || z->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+		return false;
+	if (z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+	    z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
+		return false;
+	in->vex = z->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+	in->len = z->length;
+	in->osize = z->operand_width / 8;
+	in->asize = z->address_width / 8;
+	in->lock = z->attributes & ZYDIS_ATTRIB_HAS_LOCK;
+	in->mem = NO_MEM;
+	if (in->op->exec == exec_string) {
+		convert_string(in, z, ops);
+		return true;
+	}
+	in->nopr = z->operand_count_visible;
+	if (in->nopr > ARRAY_SIZE(in->opr))
+		return false;
+	for (i = 0; i < in->nopr; i++)
+		if (!convert_operand(in, i, &ops[i]))
+			return false;
+	fix_base(in, z);
+	fix_segment(in, z);
+	in->access = mem_access(in);
+	return true;
+}
+
+static void decoder_init(ZydisDecoder *d, const struct mode *m)
+{
+	if (m->bits == 64)
+		ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	else if (m->bits == 32)
+		ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+	else
+		ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+}
+
+static int refuse(struct likex_emul *e, const struct fetch *f, unsigned int len,
+		  enum likex_reason why)
+{
+	e->step->insn_len = len;
+	memcpy(e->step->insn, f->bytes, len);
+	return emul_unsupported(e, why);
+}
+
+/* What the decoder's complaint means to the guest. */
+static int decode_error(struct likex_emul *e, const struct fetch *f,
+			ZyanStatus status)
+{
+	switch (status) {
+	case ZYDIS_STATUS_NO_MORE_DATA:
+	case ZYDIS_STATUS_INSTRUCTION_TOO_LONG:
+		return emul_fault(e, VEC_GP, 0);
+	case ZYDIS_STATUS_ILLEGAL_LOCK:
+	case ZYDIS_STATUS_ILLEGAL_LEGACY_PFX:
+	case ZYDIS_STATUS_ILLEGAL_REX:
+		return emul_fault_noerr(e, VEC_UD);
+	default:
+		return refuse(e, f, f->have, LIKEX_WHY_UNDECODED);
+	}
+}
+
+static struct insn *cache_slot(struct likex_emul *e, u64 gpa)
+{
+	return &e->cache[(gpa ^ gpa >> 6) & (CACHE_SIZE - 1)];
+}
+
+static bool same_bytes(const struct insn *in, const u8 *bytes, unsigned int have)
+{
+	u64 w[2];
+
+	if (have < sizeof(w))
+		return in->len <= have && !memcmp(in->bytes, bytes, in->len);
+	memcpy(w, bytes, sizeof(w));
+	return !((w[0] ^ in->head[0]) & in->mask[0]) &&
+	       !((w[1] ^ in->head[1]) & in->mask[1]);
+}
+
+/* What an instruction means depends on its bytes and on the mode alone. */
+static bool cache_hit(const struct likex_emul *e, const struct insn *in,
+		      u64 gpa, const u8 *bytes, unsigned int have)
+{
+	return in->op && in->gpa == gpa && in->bits == e->mode.bits &&
+	       same_bytes(in, bytes, have);
+}
+
+/* A cached instruction whose first bytes, up to the page's end, are these. */
+static bool cache_begins(const struct likex_emul *e, const struct insn *in,
+			 const struct fetch *f)
+{
+	return in->op && in->gpa == f->gpa && in->bits == e->mode.bits &&
+	       in->len > f->have && in->len <= f->max &&
+	       !memcmp(in->bytes, f->bytes, f->have);
+}
+
+/* The part of the instruction that is on the next page. */
+static int fetch_more(struct likex_emul *e, struct fetch *f)
+{
+	u32 access = PF_I | (e->mode.cpl == 3 ? PF_U : 0);
+	u64 gpa, lin = f->lin + f->have;
+	unsigned int len = f->max - f->have;
+	const void *host;
+	int r;
+
+	if (!mode64(e))
+		lin = (u32)lin;
+	r = walk(e, lin, access, &gpa);
+	if (r)
+		return r;
+	host = e->ops->map(e->ctx, gpa, false);
+	if (!host)
+		return refuse(e, f, f->have, LIKEX_WHY_FETCH);
+	memcpy(f->bytes + f->have, host, len);
+	f->have = f->max;
+	return 0;
+}
+
+static int decode_bytes(struct likex_emul *e, struct fetch *f,
+			const struct insn **in)
+{
+	struct insn *slot = cache_slot(e, f->gpa), new = {
+		.gpa = f->gpa, .bits = e->mode.bits,
+	};
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	ZydisDecodedInstruction z;
+	ZydisDecoder d;
+	ZyanStatus status;
+	int r;
+
+	decoder_init(&d, &e->mode);
+	status = ZydisDecoderDecodeFull(&d, f->bytes, f->have, &z, ops);
+	if (status == ZYDIS_STATUS_NO_MORE_DATA && f->have < f->max) {
+		r = fetch_more(e, f);
+		return r ? r : decode_bytes(e, f, in);
+	}
+	if (!ZYAN_SUCCESS(status))
+		return decode_error(e, f, status);
+	if (!convert(&new, &z, ops))
+		return refuse(e, f, z.length, LIKEX_WHY_INSN);
+	memcpy(new.bytes, f->bytes, new.len);
+	memcpy(new.head, f->bytes, new.len);
+	memset(new.mask, 0xff, new.len);
+	*slot = new;
+	*in = slot;
+	return 0;
+}
+
+/* Where CS:RIP is, and how many bytes there may be before the limit. */
+static int fetch_start(struct likex_emul *e, u64 *lin, unsigned int *max)
+{
+	const struct kvm_segment *cs = &e->sregs->cs;
+	u64 rip = e->r[REG_RIP];
+
+	*lin = rip;
+	*max = LIKEX_INSN_MAX;
+	if (mode64(e))
+		return canonical(e, rip) ? 0 : emul_fault(e, VEC_GP, 0);
+	if (rip > cs->limit)
+		return emul_fault(e, VEC_GP, 0);
+	*lin = (u32)(cs->base + rip);
+	/* A flat segment has no end. */
+	if (cs->limit != 0xffffffff && cs->limit - rip < LIKEX_INSN_MAX)
+		*max = cs->limit - rip + 1;
+	return 0;
+}
+
+static bool code_page_good(const struct likex_emul *e, u64 lin)
+{
+	const struct code_page *c = &e->code;
+	const struct trail_step *s = c->trail.step, *end = s + c->trail.levels;
+
+	if (c->lin != (lin & ~PAGE_MASK) || c->cpl != e->mode.cpl ||
+	    c->generation != *e->ops->generation)
+		return false;
+	for (; s < end; s++)
+		if (*s->at != s->entry)
+			return false;
+	return true;
+}
+
+static void code_page_keep(struct likex_emul *e, u64 lin, u64 gpa, const u8 *host)
+{
+	e->code.lin = 1;
+	if (!e->ops->generation || !host || !e->trail.levels)
+		return;
+	e->code = (struct code_page){
+		.lin = lin & ~PAGE_MASK, .generation = *e->ops->generation,
+		.cpl = e->mode.cpl, .gpa = gpa & ~PAGE_MASK,
+		.host = host - (gpa & PAGE_MASK), .trail = e->trail,
+	};
+}
+
+/* The page of the instruction's first byte: its address, and where it is. */
+static int fetch_page(struct likex_emul *e, u64 lin, u64 *gpa, const u8 **host)
+{
+	int r;
+
+	if (e->ops->generation && code_page_good(e, lin)) {
+		*gpa = e->code.gpa | (lin & PAGE_MASK);
+		*host = e->code.host + (lin & PAGE_MASK);
+		return 0;
+	}
+	r = walk(e, lin, PF_I | (e->mode.cpl == 3 ? PF_U : 0), gpa);
+	if (r)
+		return r;
+	*host = e->ops->map(e->ctx, *gpa, false);
+	code_page_keep(e, lin, *gpa, *host);
+	return 0;
+}
+
+/*
+ * Use the bytes that came with the trap, if the processor (or KVM) supplied
+ * them; they may be fewer than the instruction has.
+ */
+static bool fetch_given(struct likex_emul *e, struct fetch *f)
+{
+	const struct likex_trap *t = e->step->trap;
+
+	if (!t || !t->insn_len || t->insn_len < f->max)
+		return false;
+	memcpy(f->bytes, t->insn, f->max);
+	f->have = f->max;
+	/* The cache's key need only tell instructions apart. */
+	f->gpa = f->lin;
+	return true;
+}
+
+/* Fetch byte by byte what the cache does not have, and decode it. */
+static int decode_slow(struct likex_emul *e, struct fetch *f, const u8 *host,
+		       const struct insn **in)
+{
+	unsigned int room = PAGE_SIZE - (f->lin & PAGE_MASK);
+	int r;
+
+	if (host) {
+		f->have = room < f->max ? room : f->max;
+		memcpy(f->bytes, host, f->have);
+		/* One that lies across two pages is in the cache, too. */
+		if (cache_begins(e, cache_slot(e, f->gpa), f)) {
+			r = fetch_more(e, f);
+			if (r)
+				return r;
+		}
+	}
+	*in = cache_slot(e, f->gpa);
+	if (cache_hit(e, *in, f->gpa, f->bytes, f->have))
+		return 0;
+	e->stats.decode_misses++;
+	return decode_bytes(e, f, in);
+}
+
+/*
+ * decode() - the instruction at CS:RIP
+ *
+ * The result stays valid until the next call.
+ */
+int decode(struct likex_emul *e, const struct insn **in)
+{
+	const u8 *host = NULL;
+	unsigned int max;
+	struct fetch f;
+	u64 lin, gpa;
+	int r;
+
+	e->stats.insns++;
+	r = fetch_start(e, &lin, &max);
+	if (r)
+		return r;
+	f.lin = lin;
+	f.max = max;
+	f.have = 0;
+	if (fetch_given(e, &f))
+		return decode_slow(e, &f, NULL, in);
+	r = fetch_page(e, lin, &gpa, &host);
+	if (r)
+		return r;
+	if (!host)
+		return refuse(e, &f, 0, LIKEX_WHY_FETCH);
+	/* The usual case is over here: known, and not near the end of anything. */
+	*in = cache_slot(e, gpa);
+	if (max == LIKEX_INSN_MAX && (lin & PAGE_MASK) <= PAGE_SIZE - 16 &&
+	    cache_hit(e, *in, gpa, host, 16))
+		return 0;
+	f.gpa = gpa;
+	return decode_slow(e, &f, host, in);
+}

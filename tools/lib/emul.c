@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * One instruction from beginning to end: what the public functions do.
+ */
+#include "internal.h"
+#include <cpuid.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define REP_BUDGET 1024
+
+int emul_fault(struct likex_emul *e, unsigned int vector, u32 error)
+{
+	e->step->fault.vector = vector;
+	e->step->fault.has_error = true;
+	e->step->fault.error = error;
+	return LIKEX_FAULT;
+}
+
+int emul_fault_noerr(struct likex_emul *e, unsigned int vector)
+{
+	emul_fault(e, vector, 0);
+	e->step->fault.has_error = false;
+	return LIKEX_FAULT;
+}
+
+int emul_unsupported(struct likex_emul *e, enum likex_reason why)
+{
+	struct likex_step *st = e->step;
+
+	st->why = why;
+	if (e->cur) {
+		st->insn_len = e->cur->len;
+		memcpy(st->insn, e->cur->bytes, e->cur->len);
+	}
+	return LIKEX_UNSUPPORTED;
+}
+
+static u8 paging_mode(const struct kvm_sregs *s)
+{
+	if (!(s->cr0 & CR0_PG))
+		return PAGING_NONE;
+	if (s->efer & EFER_LMA)
+		return s->cr4 & CR4_LA57 ? PAGING_5L : PAGING_4L;
+	return s->cr4 & CR4_PAE ? PAGING_PAE : PAGING_32;
+}
+
+/* Rules for linear addresses and pages that are not emulated. */
+static bool mode_unsupported(const struct kvm_sregs *s)
+{
+	if (!(s->efer & EFER_LMA))
+		return false;
+	return (s->cr4 & (CR4_PKS | CR4_LAM_SUP)) || (s->cr3 & CR3_LAM) ||
+	       (s->efer & (EFER_LMSLE | EFER_UAIE));
+}
+
+static void mode_control(struct likex_emul *e)
+{
+	const struct kvm_sregs *s = e->sregs;
+	struct mode *m = &e->mode;
+
+	m->cr0 = s->cr0;
+	m->cr3 = s->cr3;
+	m->cr4 = s->cr4;
+	m->efer = s->efer;
+	m->paging = paging_mode(s);
+	m->va_bits = s->cr4 & CR4_LA57 ? 57 : 48;
+	m->rsvd = e->rsvd_phys | (s->efer & EFER_NXE ? 0 : BIT(63));
+	m->unsupported = mode_unsupported(s);
+	e->code.lin = 1;
+}
+
+static void mode_init(struct likex_emul *e)
+{
+	const struct kvm_sregs *s = e->sregs;
+	struct mode *m = &e->mode;
+
+	if ((m->cr3 ^ s->cr3) | (m->cr0 ^ s->cr0) | (m->cr4 ^ s->cr4) |
+	    (m->efer ^ s->efer))
+		mode_control(e);
+	m->vm86 = (s->cr0 & CR0_PE) && (e->r[REG_RFLAGS] & FLAG_VM);
+	m->real = m->vm86 || !(s->cr0 & CR0_PE);
+	/* SS.DPL is the privilege level, but where there are no levels. */
+	m->cpl = m->vm86 ? 3 : m->real ? 0 : s->ss.dpl & 3;
+	if ((s->efer & EFER_LMA) && s->cs.l)
+		m->bits = 64;
+	else
+		m->bits = s->cs.db ? 32 : 16;
+}
+
+/* An access that no instruction can finish. */
+static enum likex_reason trap_refused(const struct likex_trap *t)
+{
+	if (!t)
+		return LIKEX_WHY_NONE;
+	if (t->flags & LIKEX_TRAP_EVENT)
+		return LIKEX_WHY_EVENT;
+	if (t->flags & LIKEX_TRAP_PAGE_WALK)
+		return LIKEX_WHY_PAGE_TABLE;
+	return t->kind == LIKEX_TRAP_FETCH ? LIKEX_WHY_FETCH : LIKEX_WHY_NONE;
+}
+
+/* A device's part of the write, at most 8 bytes, from @pos on. */
+static int commit_device(struct likex_emul *e, u64 addr, unsigned int len)
+{
+	struct staged *w = &e->wr;
+	struct likex_io io = {
+		.addr = addr, .len = len > 8 ? 8 : len, .write = true,
+		.space = w->span.space,
+	};
+	int r = 1;
+
+	memcpy(io.data, w->data + w->pos, sizeof(io.data));
+	if (e->ops->io)
+		r = e->ops->io(e->ctx, &io);
+	if (!r)
+		w->pos += io.len;
+	if (r <= 0)
+		return r;
+	e->io = io;
+	e->step->io = io;
+	return LIKEX_IO;
+}
+
+/* The part on one page, which begins at @from of the data. */
+static int commit_page(struct likex_emul *e, unsigned int i, unsigned int from)
+{
+	struct staged *w = &e->wr;
+	unsigned int end = from + w->span.len[i];
+	int r = 0;
+
+	if (w->span.host[i] && w->pos < end) {
+		host_write(w->span.host[i], w->data + from, w->span.len[i]);
+		w->pos = end;
+	}
+	while (w->pos < end && !r)
+		r = commit_device(e, w->span.gpa[i] + w->pos - from, end - w->pos);
+	return r;
+}
+
+static int commit_plain(struct likex_emul *e)
+{
+	struct span *s = &e->wr.span;
+	int r;
+
+	r = commit_page(e, 0, 0);
+	if (!r && s->len[1])
+		r = commit_page(e, 1, s->len[0]);
+	return r;
+}
+
+/* Locked in memory: all at once, or from the beginning. */
+static int commit_locked(struct likex_emul *e)
+{
+	struct staged *w = &e->wr;
+
+	if (w->span.len[1] && w->span.host[1] != w->span.host[0] + w->span.len[0])
+		return emul_unsupported(e, LIKEX_WHY_LOCK);
+	if (!host_cmpxchg(w->span.host[0], w->len, w->old, w->data))
+		return EMUL_RETRY;
+	return 0;
+}
+
+static int commit_memory(struct likex_emul *e)
+{
+	const struct span *s = &e->wr.span;
+
+	/* A device has no atomic access: it sees a read, then a write. */
+	if (e->wr.locked && s->host[0] && (!s->len[1] || s->host[1]))
+		return commit_locked(e);
+	return commit_plain(e);
+}
+
+/*
+ * After a wait user space may have changed registers: only those that the
+ * instruction changes are written.
+ */
+static void commit_merge(struct likex_emul *e)
+{
+	const reg64 *old = (const reg64 *)&e->old, *new = (const reg64 *)&e->new;
+	reg64 *to = (reg64 *)e->step->regs;
+	unsigned int i;
+
+	for (i = 0; i < REG_COUNT; i++)
+		if (new[i] != old[i])
+			to[i] = new[i];
+}
+
+static void commit_registers(struct likex_emul *e, bool waited)
+{
+	/* RF stays for what is left of a repeated instruction. */
+	e->new.rflags = e->again ? e->flags | FLAG_RF : e->flags & ~FLAG_RF;
+	if (waited)
+		commit_merge(e);
+	else
+		*e->step->regs = e->new;
+	if (e->new_seg_nr != REG_NONE) {
+		*segment(e, e->new_seg_nr) = e->new_seg;
+		e->events |= LIKEX_EVENT_SREGS;
+		if (e->new_seg_nr == SEG_SS)
+			e->events |= LIKEX_EVENT_MOV_SS;
+	}
+}
+
+/*
+ * commit() - make real what the instruction has staged
+ * @waited: whether it goes on after a transaction
+ */
+static int commit(struct likex_emul *e, bool waited)
+{
+	int r;
+
+	if (e->wr.len) {
+		r = commit_memory(e);
+		if (r) {
+			if (r == LIKEX_IO && !waited)
+				e->old = *e->step->regs;
+			if (r == LIKEX_IO)
+				e->phase = PHASE_WRITE;
+			return r;
+		}
+	}
+	commit_registers(e, waited);
+	e->log_len = 0;
+	if ((e->events & LIKEX_EVENT_FPU) && e->ops->fpu_put)
+		return e->ops->fpu_put(e->ctx);
+	return 0;
+}
+
+static int resolve(struct likex_emul *e, const struct insn *in)
+{
+	unsigned int size = in->opr[in->mem].size;
+	u64 off = ea_offset(e, in), lin = off;
+
+	/* Comes before what #AC and the page tables say. */
+	if (in->op->flags & OP_ALIGN) {
+		if (in->seg == SEG_FS || in->seg == SEG_GS || !mode64(e))
+			lin += segment(e, in->seg)->base;
+		if (lin & (size - 1))
+			return emul_fault(e, VEC_GP, 0);
+	}
+	return mem_resolve(e, &e->mem, in->seg, off, size, in->access & PF_W);
+}
+
+/* One instruction, or one iteration of a repeated one. */
+static int execute(struct likex_emul *e, const struct insn *in)
+{
+	int r;
+
+	e->new = *e->step->regs;
+	e->flags = e->new.rflags;
+	e->new.rip += in->len;
+	if (!mode64(e))
+		e->new.rip = (u32)e->new.rip;
+	e->wr.len = 0;
+	e->log_pos = 0;
+	e->again = false;
+	e->new_seg_nr = REG_NONE;
+	if (in->op->flags & OP_VEC) {
+		r = vector_check(e, in);
+		if (r)
+			return r;
+	}
+	if (in->mem != REG_NONE && !(in->op->flags & OP_SELF)) {
+		r = resolve(e, in);
+		if (r)
+			return r;
+	}
+	r = in->op->exec(e, in);
+	return r ? r : commit(e, false);
+}
+
+/* Whether the processor would now look for traps and interrupts. */
+static bool repeat_pauses(struct likex_emul *e)
+{
+	return ++e->rep_done >= e->cfg.rep_budget ||
+	       (e->begin_flags & FLAG_TF);
+}
+
+static int run(struct likex_emul *e)
+{
+	const struct insn *in;
+	int r;
+
+	r = decode(e, &in);
+	if (r)
+		return r;
+	e->cur = in;
+	for (;;) {
+		r = execute(e, in);
+		if (r == EMUL_RETRY)
+			continue;
+		if (r)
+			return r;
+		if (!e->again)
+			return LIKEX_DONE;
+		if (repeat_pauses(e))
+			return LIKEX_MORE;
+	}
+}
+
+/* Continue after LIKEX_IO, whose transaction the caller has carried out. */
+static int resume(struct likex_emul *e)
+{
+	bool write = e->phase == PHASE_WRITE;
+	int r;
+
+	e->phase = PHASE_IDLE;
+	if (!write) {
+		memcpy(e->io.data, e->step->io.data, sizeof(e->io.data));
+		e->log[e->log_len++] = e->io;
+		return run(e);
+	}
+	e->wr.pos += e->io.len;
+	r = commit(e, true);
+	if (r)
+		return r;
+	if (!e->again)
+		return LIKEX_DONE;
+	return repeat_pauses(e) ? LIKEX_MORE : run(e);
+}
+
+static void bind(struct likex_emul *e, struct likex_step *step)
+{
+	e->step = step;
+	e->r = (const reg64 *)step->regs;
+	e->sregs = step->sregs;
+	e->cur = NULL;
+	step->events = 0;
+	step->why = LIKEX_WHY_NONE;
+	step->insn_len = 0;
+	mode_init(e);
+}
+
+static int begin(struct likex_emul *e)
+{
+	enum likex_reason why = trap_refused(e->step->trap);
+
+	e->phase = PHASE_IDLE;
+	e->log_len = 0;
+	e->rep_done = 0;
+	e->events = 0;
+	e->begin_flags = e->step->regs->rflags;
+	if (why)
+		return emul_unsupported(e, why);
+	if (e->mode.unsupported)
+		return emul_unsupported(e, LIKEX_WHY_MODE);
+	return run(e);
+}
+
+int likex_emul_step(struct likex_emul *e, struct likex_step *step)
+{
+	int r;
+
+	bind(e, step);
+	if (e->phase != PHASE_IDLE && e->pend_rip == step->regs->rip)
+		r = resume(e);
+	else
+		r = begin(e);
+	if (r == LIKEX_IO) {
+		e->pend_rip = step->regs->rip;
+		return r;
+	}
+	e->phase = PHASE_IDLE;
+	step->trap = NULL;
+	if (r == LIKEX_DONE || r == LIKEX_MORE) {
+		step->events = e->events;
+		/* A load of SS holds the trap back for one instruction. */
+		if ((e->begin_flags & FLAG_TF) && !(e->events & LIKEX_EVENT_MOV_SS))
+			step->events |= LIKEX_EVENT_SINGLE_STEP;
+	}
+	return r;
+}
+
+void likex_emul_cancel(struct likex_emul *e)
+{
+	e->phase = PHASE_IDLE;
+	e->log_len = 0;
+	e->rep_done = 0;
+}
+
+bool likex_emul_pending(const struct likex_emul *e)
+{
+	return e->phase != PHASE_IDLE;
+}
+
+void likex_emul_get_stats(const struct likex_emul *e,
+			  struct likex_emul_stats *stats)
+{
+	*stats = e->stats;
+}
+
+int likex_emul_translate(struct likex_emul *e, struct likex_step *step,
+			 uint64_t lin, uint32_t access, uint64_t *gpa)
+{
+	bind(e, step);
+	if (e->mode.unsupported)
+		return emul_unsupported(e, LIKEX_WHY_MODE);
+	if (e->mode.paging >= PAGING_4L ? !canonical(e, lin) : lin >> 32)
+		return emul_fault(e, VEC_GP, 0);
+	return walk(e, lin, access & (PF_W | PF_U | PF_I), gpa);
+}
+
+/* The upper halves of ZMM0-15 are not at the same place in all processors. */
+static u32 zmm_hi256_offset(void)
+{
+	unsigned int a, b = 0, c, d;
+
+	if (!__get_cpuid_count(0xd, 6, &a, &b, &c, &d) || !b)
+		return 1152;
+	return b;
+}
+
+struct likex_emul *likex_emul_new(const struct likex_emul_ops *ops, void *ctx,
+				  const struct likex_emul_config *config)
+{
+	static const struct likex_emul_config standard = {
+		.maxphyaddr = 52, .features = LIKEX_FEATURE_1G_PAGES,
+	};
+	struct likex_emul *e;
+
+	if (!config)
+		config = &standard;
+	if (!ops || !ops->map || config->maxphyaddr < 32 || config->maxphyaddr > 52) {
+		errno = EINVAL;
+		return NULL;
+	}
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	e->ops = ops;
+	e->ctx = ctx;
+	e->cfg = *config;
+	if (!e->cfg.rep_budget)
+		e->cfg.rep_budget = REP_BUDGET;
+	e->rsvd_phys = (BIT(52) - 1) & ~(BIT(e->cfg.maxphyaddr) - 1);
+	e->zmm_hi256 = zmm_hi256_offset();
+	/* No control register is all ones: the first call looks. */
+	e->mode.cr0 = ~0ull;
+	return e;
+}
+
+void likex_emul_free(struct likex_emul *e)
+{
+	free(e);
+}
+
+const char *likex_reason_str(unsigned int why)
+{
+	static const char *const text[] = {
+		[LIKEX_WHY_NONE] = "no reason",
+		[LIKEX_WHY_UNDECODED] = "not a known instruction",
+		[LIKEX_WHY_INSN] = "instruction is not emulated",
+		[LIKEX_WHY_MODE] = "processor mode is not emulated",
+		[LIKEX_WHY_FETCH] = "instruction is not in memory",
+		[LIKEX_WHY_PAGE_TABLE] = "page table is not in memory",
+		[LIKEX_WHY_EVENT] = "access made while delivering an event",
+		[LIKEX_WHY_LOCK] = "locked access across separate pages",
+	};
+
+	return why < ARRAY_SIZE(text) ? text[why] : "unknown reason";
+}

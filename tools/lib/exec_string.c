@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * String instructions. A handler does one iteration; emul.c repeats it while
+ * emul->again is set. So a repeated instruction can stop between any two
+ * iterations, with registers that say where it stands.
+ */
+#include "internal.h"
+
+#define REP_NE 0xf2
+
+static u64 index_offset(struct likex_emul *e, const struct insn *in,
+			unsigned int reg)
+{
+	return e->r[reg] & size_mask(in->asize);
+}
+
+static void advance(struct likex_emul *e, const struct insn *in, unsigned int reg)
+{
+	s64 by = in->osize;
+
+	if (e->r[REG_RFLAGS] & FLAG_DF)
+		by = -by;
+	gpr_write(e, reg, in->asize, e->r[reg] + by);
+}
+
+static int source(struct likex_emul *e, const struct insn *in, struct span *s)
+{
+	return mem_resolve(e, s, in->seg, index_offset(e, in, REG_RSI),
+			   in->osize, false);
+}
+
+static int destination(struct likex_emul *e, const struct insn *in,
+		       struct span *s, bool write)
+{
+	return mem_resolve(e, s, SEG_ES, index_offset(e, in, REG_RDI),
+			   in->osize, write);
+}
+
+/* MOVS resolves both sides first: a device is not read for a write that faults. */
+static int movs(struct likex_emul *e, const struct insn *in)
+{
+	struct span from, to;
+	u64 v = 0;
+	int r;
+
+	r = source(e, in, &from);
+	if (!r)
+		r = destination(e, in, &to, true);
+	if (!r)
+		r = span_read(e, &from, &v);
+	if (r)
+		return r;
+	stage_value(e, &to, v);
+	advance(e, in, REG_RSI);
+	advance(e, in, REG_RDI);
+	return 0;
+}
+
+/* The manual leaves the order open; Intel's processors look at ES:RDI first. */
+static int cmps(struct likex_emul *e, const struct insn *in)
+{
+	struct span a, b;
+	u64 va = 0, vb = 0;
+	int r;
+
+	r = destination(e, in, &b, false);
+	if (!r)
+		r = source(e, in, &a);
+	if (!r)
+		r = span_read(e, &b, &vb);
+	if (!r)
+		r = span_read(e, &a, &va);
+	if (r)
+		return r;
+	alu(ALU_CMP, va, vb, in->osize, &e->flags);
+	advance(e, in, REG_RSI);
+	advance(e, in, REG_RDI);
+	return 0;
+}
+
+static int stos(struct likex_emul *e, const struct insn *in)
+{
+	struct span to;
+	u64 v = e->r[REG_RAX];
+	int r;
+
+	r = destination(e, in, &to, true);
+	if (r)
+		return r;
+	stage_value(e, &to, v);
+	advance(e, in, REG_RDI);
+	return 0;
+}
+
+static int lods(struct likex_emul *e, const struct insn *in)
+{
+	struct span from;
+	u64 v = 0;
+	int r;
+
+	r = source(e, in, &from);
+	if (!r)
+		r = span_read(e, &from, &v);
+	if (r)
+		return r;
+	gpr_write(e, REG_RAX, in->osize, v);
+	advance(e, in, REG_RSI);
+	return 0;
+}
+
+static int scas(struct likex_emul *e, const struct insn *in)
+{
+	struct span s;
+	u64 v = 0;
+	int r;
+
+	r = destination(e, in, &s, false);
+	if (!r)
+		r = span_read(e, &s, &v);
+	if (r)
+		return r;
+	alu(ALU_CMP, e->r[REG_RAX], v, in->osize, &e->flags);
+	advance(e, in, REG_RDI);
+	return 0;
+}
+
+#define TSS_IO_MAP 0x66		/* offset of the I/O map's offset */
+
+/*
+ * Ports are open to privilege levels up to IOPL; for others, and always in
+ * virtual-8086 mode, the TSS has a map with a bit for each port.
+ */
+static int port_check(struct likex_emul *e, u16 port, unsigned int len)
+{
+	const struct kvm_segment *tr = &e->sregs->tr;
+	unsigned int iopl = e->r[REG_RFLAGS] >> 12 & 3;
+	u16 base, bits;
+	u64 at;
+	int r;
+
+	if (!e->mode.vm86 && e->mode.cpl <= iopl)
+		return 0;
+	/* Only a 32- or 64-bit TSS has a map. */
+	if (tr->unusable || !tr->present || (tr->type & ~2u) != 9 ||
+	    tr->limit < TSS_IO_MAP + 1)
+		return emul_fault(e, VEC_GP, 0);
+	r = system_read(e, tr->base + TSS_IO_MAP, &base, sizeof(base));
+	if (r)
+		return r;
+	at = base + port / 8;
+	/* Two bytes are always read, since the bits may straddle them. */
+	if (at + 1 > tr->limit)
+		return emul_fault(e, VEC_GP, 0);
+	r = system_read(e, tr->base + at, &bits, sizeof(bits));
+	if (r)
+		return r;
+	if (bits >> (port & 7) & (BIT(len) - 1))
+		return emul_fault(e, VEC_GP, 0);
+	return 0;
+}
+
+static int ins(struct likex_emul *e, const struct insn *in)
+{
+	u16 port = e->r[REG_RDX];
+	struct span to;
+	u64 v = 0;
+	int r;
+
+	r = port_check(e, port, in->osize);
+	if (!r)
+		r = destination(e, in, &to, true);
+	if (!r)
+		r = io_read(e, LIKEX_SPACE_PIO, port, in->osize, &v);
+	if (r)
+		return r;
+	stage_value(e, &to, v);
+	advance(e, in, REG_RDI);
+	return 0;
+}
+
+static int outs(struct likex_emul *e, const struct insn *in)
+{
+	struct span from, to = { .space = LIKEX_SPACE_PIO, .write = true };
+	u64 v = 0;
+	int r;
+
+	to.gpa[0] = (u16)e->r[REG_RDX];
+	to.len[0] = in->osize;
+	r = port_check(e, to.gpa[0], in->osize);
+	if (!r)
+		r = source(e, in, &from);
+	if (!r)
+		r = span_read(e, &from, &v);
+	if (r)
+		return r;
+	stage_value(e, &to, v);
+	advance(e, in, REG_RSI);
+	return 0;
+}
+
+/* Whether a repeated comparison has found what it looks for. */
+static bool found(const struct likex_emul *e, const struct insn *in)
+{
+	if (in->op->sub != STR_CMPS && in->op->sub != STR_SCAS)
+		return false;
+	return (in->rep == REP_NE) == !!(e->flags & FLAG_ZF);
+}
+
+/*
+ * A count of 0. With 32-bit addresses, Intel's processors write back the
+ * count even so, and MOVS and STOS their pointers: the upper halves go.
+ */
+static void nothing_to_do(struct likex_emul *e, const struct insn *in)
+{
+	gpr_write(e, REG_RCX, in->asize, 0);
+	if (in->op->sub != STR_MOVS && in->op->sub != STR_STOS)
+		return;
+	gpr_write(e, REG_RDI, in->asize, e->r[REG_RDI]);
+	if (in->op->sub == STR_MOVS)
+		gpr_write(e, REG_RSI, in->asize, e->r[REG_RSI]);
+}
+
+int exec_string(struct likex_emul *e, const struct insn *in)
+{
+	static const exec_fn iteration[] = {
+		[STR_MOVS] = movs, [STR_CMPS] = cmps, [STR_STOS] = stos,
+		[STR_LODS] = lods, [STR_SCAS] = scas, [STR_INS] = ins,
+		[STR_OUTS] = outs,
+	};
+	u64 count = index_offset(e, in, REG_RCX);
+	int r;
+
+	if (in->rep && !count) {
+		nothing_to_do(e, in);
+		return 0;
+	}
+	r = iteration[in->op->sub](e, in);
+	if (r || !in->rep)
+		return r;
+	gpr_write(e, REG_RCX, in->asize, count - 1);
+	if (count > 1 && !found(e, in)) {
+		e->again = true;
+		/* Flags are seen to change only with the last iteration. */
+		e->flags = e->r[REG_RFLAGS];
+		e->new.rip = e->r[REG_RIP];
+	}
+	return 0;
+}

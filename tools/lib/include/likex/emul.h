@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * liblikex: the x86 instruction emulator.
+ *
+ * The emulator executes one guest instruction that a hypervisor could not:
+ * usually because it touches memory that is not there (MMIO). It knows no
+ * hypervisor; registers come in KVM's layouts, guest-physical memory through
+ * one callback, and device accesses go out one transaction at a time.
+ *
+ * A context (struct likex_emul) belongs to one vCPU and is used by one thread
+ * at a time. Contexts share nothing, and the library has no global state.
+ * likex_emul_step() allocates nothing.
+ */
+#ifndef LIKEX_EMUL_H
+#define LIKEX_EMUL_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/** Version of the interface that this header describes. */
+#define LIKEX_VERSION_MAJOR 0
+#define LIKEX_VERSION_MINOR 1
+
+/** The longest x86 instruction. */
+#define LIKEX_INSN_MAX 15
+
+/** Opaque context: decode cache and the state of an unfinished instruction. */
+struct likex_emul;
+
+/**
+ * enum likex_result - what likex_emul_step() did
+ * @LIKEX_DONE: the instruction has retired; registers and memory are as after
+ *	it. See likex_step.events for what else the processor would do.
+ * @LIKEX_MORE: a repeated string instruction has done some of its iterations
+ *	and used up its budget. Registers say where it stands, RIP is still on
+ *	it: deliver what is pending, then step again or let the processor go on.
+ * @LIKEX_IO: one device transaction is needed: likex_step.io. Carry it out,
+ *	for a read store the value in it, and step again.
+ * @LIKEX_FAULT: the instruction raised likex_step.fault. Registers are as
+ *	before it (for a repeated one: as before the iteration that faulted).
+ * @LIKEX_UNSUPPORTED: not emulated; likex_step.why, .insn and .insn_len tell
+ *	what and why. Nothing was changed by the instruction.
+ *
+ * Besides these, likex_emul_step() returns a negative errno when a callback
+ * did. The instruction is dropped then: registers are as before it, device
+ * transactions that it has already made stay made.
+ */
+enum likex_result {
+	LIKEX_DONE = 0,
+	LIKEX_MORE = 1,
+	LIKEX_IO = 2,
+	LIKEX_FAULT = 3,
+	LIKEX_UNSUPPORTED = 4,
+};
+
+/**
+ * enum likex_reason - why an instruction is not emulated
+ * @LIKEX_WHY_NONE: no reason: the result was another one
+ * @LIKEX_WHY_UNDECODED: the bytes are no instruction that the decoder knows
+ * @LIKEX_WHY_INSN: the instruction, or this form of it, is not emulated
+ * @LIKEX_WHY_MODE: the processor is in a mode whose rules are not emulated
+ *	(protection keys for supervisor pages, linear-address masking, shadow
+ *	stacks for CALL and RET)
+ * @LIKEX_WHY_FETCH: the instruction lies where there is no memory
+ * @LIKEX_WHY_PAGE_TABLE: a page table lies where there is no (or read-only)
+ *	memory
+ * @LIKEX_WHY_EVENT: the access came from delivering an event, not from an
+ *	instruction
+ * @LIKEX_WHY_LOCK: a locked access crosses into a page that does not follow
+ *	in the caller's memory too, so it cannot be atomic
+ */
+enum likex_reason {
+	LIKEX_WHY_NONE = 0,
+	LIKEX_WHY_UNDECODED,
+	LIKEX_WHY_INSN,
+	LIKEX_WHY_MODE,
+	LIKEX_WHY_FETCH,
+	LIKEX_WHY_PAGE_TABLE,
+	LIKEX_WHY_EVENT,
+	LIKEX_WHY_LOCK,
+};
+
+/** enum likex_space - the address space of a device transaction */
+enum likex_space {
+	LIKEX_SPACE_MMIO = 0,
+	LIKEX_SPACE_PIO = 1,
+};
+
+/**
+ * struct likex_io - one device transaction
+ * @addr: guest-physical address, or port
+ * @data: the value, little-endian: given for a write, wanted for a read
+ * @len: bytes, 1 to 8 (MMIO) or 1, 2, 4 (PIO)
+ * @write: true if the guest writes
+ * @space: enum likex_space
+ *
+ * A transaction never crosses a page. An access of more than 8 bytes, or one
+ * that crosses a page, is several transactions, in address order. Each is
+ * carried out exactly once, whatever happens between.
+ */
+struct likex_io {
+	uint64_t addr;
+	uint8_t data[8];
+	uint8_t len;
+	bool write;
+	uint8_t space;
+};
+
+/**
+ * struct likex_fault - an exception
+ * @vector: 0 #DE, 6 #UD, 7 #NM, 10 #TS, 11 #NP, 12 #SS, 13 #GP, 14 #PF, 17 #AC
+ * @has_error: whether the exception pushes an error code
+ * @error: that error code
+ * @cr2: the linear address, for a page fault. CR2 itself is left for the
+ *	caller to load, when it delivers the exception.
+ */
+struct likex_fault {
+	uint8_t vector;
+	bool has_error;
+	uint32_t error;
+	uint64_t cr2;
+};
+
+/** likex_trap.kind: what the processor was doing when it trapped */
+#define LIKEX_TRAP_READ  0
+#define LIKEX_TRAP_WRITE 1
+#define LIKEX_TRAP_FETCH 2
+
+/** likex_trap.flags */
+#define LIKEX_TRAP_PAGE_WALK (1u << 0)	/* the guest's own page walk */
+#define LIKEX_TRAP_EVENT     (1u << 1)	/* delivering an event */
+#define LIKEX_TRAP_GVA       (1u << 2)	/* gva and gpa are one access's */
+
+/**
+ * struct likex_trap - what is known of the access that trapped
+ * @gpa: guest-physical address of the access
+ * @gva: its linear address, if LIKEX_TRAP_GVA
+ * @kind: LIKEX_TRAP_READ, LIKEX_TRAP_WRITE or LIKEX_TRAP_FETCH
+ * @flags: LIKEX_TRAP_PAGE_WALK, LIKEX_TRAP_EVENT, LIKEX_TRAP_GVA
+ * @insn_len: number of valid bytes in @insn; 0 if they are not known
+ * @insn: the instruction's first bytes. If there are too few, the rest is
+ *	fetched from guest memory.
+ *
+ * Accesses that no instruction can finish (a fetch, a page walk, delivering an
+ * event) are refused at once with the reason. With LIKEX_TRAP_GVA, the
+ * processor's own translation of that page is used, and not made again: it has
+ * checked rights, and set accessed and dirty flags, before it trapped.
+ */
+struct likex_trap {
+	uint64_t gpa;
+	uint64_t gva;
+	uint8_t kind;
+	uint8_t flags;
+	uint8_t insn_len;
+	uint8_t insn[LIKEX_INSN_MAX];
+};
+
+/** likex_step.events: set with LIKEX_DONE and LIKEX_MORE */
+#define LIKEX_EVENT_SINGLE_STEP (1u << 0) /* EFLAGS.TF: deliver #DB, DR6.BS */
+#define LIKEX_EVENT_MOV_SS      (1u << 1) /* interrupts and #DB wait one more */
+#define LIKEX_EVENT_SREGS       (1u << 2) /* a segment register has changed */
+#define LIKEX_EVENT_FPU         (1u << 3) /* vector registers have changed */
+
+/**
+ * struct likex_step - one call's arguments and results
+ * @regs: general registers, RIP and RFLAGS; changed in place
+ * @sregs: system registers; changed only by a load of a segment register
+ * @trap: the access that trapped, or NULL. Set to NULL once the instruction
+ *	is over, so that the same structure can be used for the next.
+ * @io: with LIKEX_IO, the transaction; keep it for the next call
+ * @fault: with LIKEX_FAULT, the exception
+ * @events: with LIKEX_DONE and LIKEX_MORE, LIKEX_EVENT_* bits
+ * @why: with LIKEX_UNSUPPORTED, enum likex_reason
+ * @insn_len: number of valid bytes in @insn
+ * @insn: with LIKEX_UNSUPPORTED, the instruction's bytes as far as fetched
+ */
+struct likex_step {
+	struct kvm_regs *regs;
+	struct kvm_sregs *sregs;
+	const struct likex_trap *trap;
+	struct likex_io io;
+	struct likex_fault fault;
+	uint32_t events;
+	uint8_t why;
+	uint8_t insn_len;
+	uint8_t insn[LIKEX_INSN_MAX];
+};
+
+/**
+ * struct likex_fpu - the vector state of a vCPU
+ * @xsave: XSAVE area in the standard (not compacted) format, at least 4096
+ *	bytes and 8-byte aligned, as KVM_GET_XSAVE gives it
+ * @xcr0: the guest's XCR0
+ */
+struct likex_fpu {
+	void *xsave;
+	uint64_t xcr0;
+};
+
+/**
+ * struct likex_emul_ops - how the emulator reaches the rest of the VM
+ *
+ * Callbacks get the pointer that was given to likex_emul_new(). Those that
+ * return int return 0 or a negative errno, which ends the step. Only @map is
+ * required.
+ */
+struct likex_emul_ops {
+	/**
+	 * @map: where the guest's memory is. Returns the host address of the
+	 * byte at @gpa, valid up to the end of its 4096-byte page, or NULL if
+	 * there is no memory, or, with @write, none that may be written: then
+	 * the access is MMIO. Memory is accessed with ordinary and atomic
+	 * instructions: other vCPUs may run meanwhile.
+	 */
+	void *(*map)(void *ctx, uint64_t gpa, bool write);
+
+	/**
+	 * @io: carry out a device transaction at once. Returns 0 if done, 1 to
+	 * have it handed out with LIKEX_IO, or a negative errno. NULL is the
+	 * same as always returning 1.
+	 */
+	int (*io)(void *ctx, struct likex_io *io);
+
+	/**
+	 * @fpu_get: fill in where the vector state is. Called only for an
+	 * instruction that needs it. If NULL, such are not emulated.
+	 */
+	int (*fpu_get)(void *ctx, struct likex_fpu *fpu);
+
+	/** @fpu_put: the vector state of @fpu_get has been changed. May be NULL. */
+	int (*fpu_put)(void *ctx);
+
+	/**
+	 * @pkru: the guest's PKRU. Called only when CR4.PKE is set and a user
+	 * page is accessed. If NULL, such an access is not emulated.
+	 */
+	int (*pkru)(void *ctx, uint32_t *pkru);
+
+	/**
+	 * @pdptrs: the four PDPTE registers, for PAE paging. If NULL, they are
+	 * read from where CR3 points, which differs only for a guest that
+	 * changed them there without loading CR3.
+	 */
+	int (*pdptrs)(void *ctx, uint64_t pdptrs[4]);
+
+	/**
+	 * @generation: a number that the caller changes whenever an address
+	 * that @map has returned may have become another. While it stays, the
+	 * emulator may use such addresses again in later steps (to check that
+	 * the page tables of the code are still what they were). NULL: it
+	 * never does, and asks anew each time.
+	 */
+	const volatile uint64_t *generation;
+};
+
+/** likex_emul_config.features: what the guest's processor has */
+#define LIKEX_FEATURE_1G_PAGES (1u << 0)  /* else PS in a PDPTE is reserved */
+
+/**
+ * struct likex_emul_config - what the emulated processor is like
+ * @maxphyaddr: physical-address bits, 32 to 52; those above are reserved in
+ *	page tables
+ * @features: LIKEX_FEATURE_* bits
+ * @rep_budget: iterations of a repeated string instruction in one step before
+ *	LIKEX_MORE; 0 for the default (1024)
+ */
+struct likex_emul_config {
+	uint32_t maxphyaddr;
+	uint32_t features;
+	uint32_t rep_budget;
+};
+
+/**
+ * likex_emul_new() - make a context
+ * @ops: callbacks; must outlive the context
+ * @ctx: handed to each callback
+ * @config: the processor; NULL for one with 52 address bits and 1G pages
+ *
+ * Return: the context, or NULL with errno set (EINVAL, ENOMEM).
+ */
+struct likex_emul *likex_emul_new(const struct likex_emul_ops *ops, void *ctx,
+				  const struct likex_emul_config *config);
+
+/**
+ * likex_emul_free() - free a context
+ * @emul: context, or NULL
+ */
+void likex_emul_free(struct likex_emul *emul);
+
+/**
+ * likex_emul_step() - execute the instruction at CS:RIP, or go on with it
+ * @emul: context
+ * @step: registers in, results out
+ *
+ * After LIKEX_IO the next call continues the same instruction, provided that
+ * RIP is still the same; else the unfinished instruction is dropped. Registers
+ * that user space has changed meanwhile keep their new value, unless the
+ * instruction writes them.
+ *
+ * Interrupts, debug registers' breakpoints and the interrupt shadow on entry
+ * are the caller's: an instruction that retires ends any shadow, and sets
+ * RFLAGS.RF to 0.
+ *
+ * Return: enum likex_result, or a negative errno.
+ */
+int likex_emul_step(struct likex_emul *emul, struct likex_step *step);
+
+/**
+ * likex_emul_cancel() - drop an instruction that waits for a transaction
+ * @emul: context
+ *
+ * For a vCPU that is reset or restored. What the instruction has already
+ * written stays written.
+ */
+void likex_emul_cancel(struct likex_emul *emul);
+
+/**
+ * likex_emul_pending() - whether an instruction waits for a transaction
+ * @emul: context
+ */
+bool likex_emul_pending(const struct likex_emul *emul);
+
+/** struct likex_emul_stats - counters of a context, since it was made */
+struct likex_emul_stats {
+	uint64_t insns;		/* instructions looked up */
+	uint64_t decode_misses;	/* of them, not found in the decode cache */
+};
+
+/**
+ * likex_emul_get_stats() - read the counters
+ * @emul: context
+ * @stats: filled in
+ */
+void likex_emul_get_stats(const struct likex_emul *emul,
+			  struct likex_emul_stats *stats);
+
+/** Access kinds for likex_emul_translate(): a sum of bits as in #PF's error. */
+#define LIKEX_ACCESS_WRITE (1u << 1)
+#define LIKEX_ACCESS_USER  (1u << 2)
+#define LIKEX_ACCESS_FETCH (1u << 4)
+
+/**
+ * likex_emul_translate() - walk the guest's page tables
+ * @emul: context
+ * @step: registers in; a fault out
+ * @linear: linear address
+ * @access: LIKEX_ACCESS_* bits; without LIKEX_ACCESS_USER the access is an
+ *	explicit one of the supervisor
+ * @gpa: the guest-physical address
+ *
+ * Accessed and dirty bits are set as the access would set them.
+ *
+ * Return: LIKEX_DONE, LIKEX_FAULT, LIKEX_UNSUPPORTED, or a negative errno.
+ */
+int likex_emul_translate(struct likex_emul *emul, struct likex_step *step,
+			 uint64_t linear, uint32_t access, uint64_t *gpa);
+
+/**
+ * likex_reason_str() - a reason in words, for messages
+ * @why: enum likex_reason
+ */
+const char *likex_reason_str(unsigned int why);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIKEX_EMUL_H */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * liblikex: running a vCPU.
+ *
+ * likex_vcpu_run() takes the place of ioctl(KVM_RUN). Exits that need an
+ * instruction decoded (LiKeX's MMIO exit, KVM's emulation failure) are decoded
+ * here and come out as KVM_EXIT_MMIO and KVM_EXIT_IO, as a KVM program expects
+ * them; a read is completed at the next run. All other exits pass unchanged.
+ *
+ * The same code serves /dev/likex, with its one descriptor, and KVM's three.
+ */
+#ifndef LIKEX_VCPU_H
+#define LIKEX_VCPU_H
+
+#include <likex/emul.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/** Opaque: one vCPU. Used by one thread at a time. */
+struct likex_vcpu;
+
+/**
+ * struct likex_vcpu_ops - how the kernel is reached
+ *
+ * Both return 0 (or a positive value) or a negative errno.
+ */
+struct likex_vcpu_ops {
+	/** @run: KVM_RUN */
+	int (*run)(void *handle);
+	/** @ioctl: any other vCPU ioctl */
+	int (*ioctl)(void *handle, unsigned long cmd, void *arg);
+};
+
+/**
+ * struct likex_handle - the handle of the two implementations below
+ * @fd: /dev/likex after KVM_CREATE_VM and KVM_CREATE_VCPU, or KVM's vCPU
+ * @vcpu: the vCPU's id (/dev/likex only)
+ * @many: whether the VM has more than one vCPU (/dev/likex only): then vCPU
+ *	ioctls other than KVM_RUN go through LIKEX_VCPU_IOCTL
+ */
+struct likex_handle {
+	int fd;
+	uint32_t vcpu;
+	bool many;
+};
+
+/** likex_ops_session() - for /dev/likex: one descriptor for all */
+const struct likex_vcpu_ops *likex_ops_session(void);
+
+/** likex_ops_kvm() - for a vCPU descriptor of /dev/kvm or /dev/likex-kvm */
+const struct likex_vcpu_ops *likex_ops_kvm(void);
+
+/**
+ * struct likex_vcpu_config - what a vCPU is made from
+ * @ops: how the kernel is reached
+ * @handle: for @ops; must outlive the vCPU
+ * @run: the vCPU's mapped run area
+ * @sync_regs: what KVM_CHECK_EXTENSION(KVM_CAP_SYNC_REGS) says. With the bits
+ *	for registers, system registers and events, an MMIO access costs no
+ *	ioctl but KVM_RUN; without them registers are fetched and set by ioctls.
+ * @map: the guest's memory, as in struct likex_emul_ops
+ * @generation: likewise; NULL if @map's addresses may change unnoticed
+ * @ctx: for @map
+ * @emul: the processor; NULL for the default
+ */
+struct likex_vcpu_config {
+	const struct likex_vcpu_ops *ops;
+	void *handle;
+	struct kvm_run *run;
+	uint64_t sync_regs;
+	void *(*map)(void *ctx, uint64_t gpa, bool write);
+	const volatile uint64_t *generation;
+	void *ctx;
+	const struct likex_emul_config *emul;
+};
+
+/**
+ * likex_vcpu_new() - make a vCPU
+ * @config: copied
+ *
+ * Return: the vCPU, or NULL with errno set (EINVAL, ENOMEM).
+ */
+struct likex_vcpu *likex_vcpu_new(const struct likex_vcpu_config *config);
+
+/**
+ * likex_vcpu_free() - free a vCPU; its descriptor and run area stay
+ * @vcpu: vCPU, or NULL
+ */
+void likex_vcpu_free(struct likex_vcpu *vcpu);
+
+/**
+ * likex_vcpu_run() - run until an exit that is the caller's
+ * @vcpu: vCPU
+ *
+ * As ioctl(KVM_RUN): on success run->exit_reason says why it came back. After
+ * KVM_EXIT_MMIO and KVM_EXIT_IO the access is complete only with the next call
+ * (set run->immediate_exit to have it completed and nothing run).
+ *
+ * An instruction that is not emulated ends in KVM_EXIT_INTERNAL_ERROR with
+ * KVM_INTERNAL_ERROR_EMULATION and the instruction's bytes;
+ * likex_vcpu_error() tells more. An exception that it raises is delivered to
+ * the guest.
+ *
+ * A KVM_EXIT_IO made here (INS, OUTS) has its data within the first page of
+ * the run area; io.data_offset says where, as always.
+ *
+ * Return: 0, or a negative errno: -EINTR for a signal or immediate_exit, what
+ * KVM_RUN or another ioctl returned otherwise.
+ */
+int likex_vcpu_run(struct likex_vcpu *vcpu);
+
+/**
+ * likex_vcpu_pending() - whether the next run completes an access first
+ * @vcpu: vCPU
+ */
+bool likex_vcpu_pending(const struct likex_vcpu *vcpu);
+
+/**
+ * likex_vcpu_invalidate() - registers were set by an ioctl
+ * @vcpu: vCPU
+ *
+ * To be called after KVM_SET_REGS, KVM_SET_SREGS or KVM_SET_VCPU_EVENTS while
+ * likex_vcpu_pending(). Changes through the run area and kvm_dirty_regs need
+ * no call. If RIP is changed, the unfinished instruction is dropped.
+ */
+void likex_vcpu_invalidate(struct likex_vcpu *vcpu);
+
+/**
+ * struct likex_vcpu_error - an instruction that was not emulated
+ * @why: enum likex_reason; LIKEX_WHY_NONE if there was none yet
+ * @insn_len: number of valid bytes in @insn
+ * @insn: the instruction's bytes, as far as they are known
+ * @rip: where it is
+ */
+struct likex_vcpu_error {
+	uint8_t why;
+	uint8_t insn_len;
+	uint8_t insn[LIKEX_INSN_MAX];
+	uint64_t rip;
+};
+
+/**
+ * likex_vcpu_error() - the last instruction that was not emulated
+ * @vcpu: vCPU
+ * @error: filled in
+ */
+void likex_vcpu_error(const struct likex_vcpu *vcpu,
+		      struct likex_vcpu_error *error);
+
+/**
+ * likex_vcpu_get_stats() - counters of the vCPU's emulator
+ * @vcpu: vCPU
+ * @stats: filled in
+ */
+void likex_vcpu_get_stats(const struct likex_vcpu *vcpu,
+			  struct likex_emul_stats *stats);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIKEX_VCPU_H */

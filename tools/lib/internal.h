@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the parts of the emulator share.
+ *
+ * Direction of calls: emul.c -> decode.c, exec_*.c -> operand.c -> mem.c ->
+ * segment.c, walk.c. Nothing calls upwards.
+ *
+ * How an instruction is executed: handlers only read, and stage what they
+ * change: registers in emul->new, the one memory write in emul->wr. commit()
+ * in emul.c then makes it real. So an instruction that must wait for a device
+ * read can simply be started again (reads already done are answered from
+ * emul->log), and one that waits in the middle of its write goes on there.
+ *
+ * Internal functions return 0 or one of enum likex_result (LIKEX_IO,
+ * LIKEX_FAULT, LIKEX_UNSUPPORTED), EMUL_RETRY, or a negative errno: all but 0
+ * end the instruction and are passed up unchanged.
+ */
+#ifndef LIKEX_INTERNAL_H
+#define LIKEX_INTERNAL_H
+
+#include <likex/emul.h>
+#include <string.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int64_t s64;
+
+/* A register of struct kvm_regs, whose members are of another 64-bit type. */
+typedef uint64_t __attribute__((may_alias)) reg64;
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define BIT(n) (1ull << (n))
+#define __must_check __attribute__((warn_unused_result))
+
+/* Something that was read has changed under us: start the instruction again. */
+#define EMUL_RETRY 100
+
+#define PAGE_SIZE 4096u
+#define PAGE_MASK 0xfffull
+
+#define CR0_PE BIT(0)
+#define CR0_EM BIT(2)
+#define CR0_TS BIT(3)
+#define CR0_WP BIT(16)
+#define CR0_AM BIT(18)
+#define CR0_PG BIT(31)
+
+#define CR4_PSE        BIT(4)
+#define CR4_PAE        BIT(5)
+#define CR4_OSFXSR     BIT(9)
+#define CR4_LA57       BIT(12)
+#define CR4_OSXSAVE    BIT(18)
+#define CR4_SMEP       BIT(20)
+#define CR4_SMAP       BIT(21)
+#define CR4_PKE        BIT(22)
+#define CR4_CET        BIT(23)
+#define CR4_PKS        BIT(24)
+#define CR4_LAM_SUP    BIT(28)
+#define CR3_LAM        (BIT(61) | BIT(62))
+
+#define EFER_LMA       BIT(10)
+#define EFER_NXE       BIT(11)
+#define EFER_LMSLE     BIT(13)
+#define EFER_UAIE      BIT(20)
+
+#define FLAG_CF   BIT(0)
+#define FLAG_PF   BIT(2)
+#define FLAG_AF   BIT(4)
+#define FLAG_ZF   BIT(6)
+#define FLAG_SF   BIT(7)
+#define FLAG_TF   BIT(8)
+#define FLAG_DF   BIT(10)
+#define FLAG_OF   BIT(11)
+#define FLAG_RF   BIT(16)
+#define FLAG_VM   BIT(17)
+#define FLAG_AC   BIT(18)
+#define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+
+enum vector {
+	VEC_DE = 0, VEC_UD = 6, VEC_NM = 7, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13,
+	VEC_PF = 14, VEC_AC = 17,
+};
+
+/* An access: bits as in the page-fault error code, and two of our own. */
+#define PF_P    BIT(0)
+#define PF_W    BIT(1)
+#define PF_U    BIT(2)
+#define PF_RSVD BIT(3)
+#define PF_I    BIT(4)
+#define PF_PK   BIT(5)
+#define ACC_IMPLICIT BIT(8)	/* descriptor and TSS accesses: SMAP always applies */
+#define ACC_CHECK    BIT(9)	/* only check: leave the leaf's A and D alone */
+
+enum paging { PAGING_NONE, PAGING_32, PAGING_PAE, PAGING_4L, PAGING_5L };
+
+/* Segment registers in the order of their encoding. */
+enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
+
+/* Indexes of registers in struct kvm_regs, seen as an array. */
+enum reg {
+	REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RSP, REG_RBP,
+	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+	REG_RIP, REG_RFLAGS, REG_COUNT, REG_NONE = 0xff,
+};
+
+_Static_assert(sizeof(struct kvm_regs) == REG_COUNT * sizeof(u64),
+	       "struct kvm_regs is an array of registers");
+_Static_assert(offsetof(struct kvm_regs, rip) == REG_RIP * sizeof(u64),
+	       "order of registers");
+_Static_assert(offsetof(struct kvm_regs, rsp) == REG_RSP * sizeof(u64),
+	       "order of registers");
+
+/* What of the processor's mode decides how an instruction runs. */
+struct mode {
+	u8 bits;		/* 16, 32 or 64: the code segment's */
+	u8 cpl;
+	bool real;		/* real or virtual-8086: no descriptors */
+	bool vm86;
+
+	/* From the control registers, which seldom change: */
+	u64 cr0, cr3, cr4, efer;
+	u64 rsvd;		/* reserved in any table entry of long mode */
+	u8 paging;		/* enum paging */
+	u8 va_bits;		/* 48 or 57 */
+	bool unsupported;
+};
+
+enum opr_type {
+	OPR_NONE, OPR_GPR, OPR_HI8, OPR_MEM, OPR_IMM, OPR_VEC, OPR_SREG,
+};
+
+struct opr {
+	u8 type;		/* enum opr_type */
+	u8 reg;			/* enum reg, enum seg or number of the vector register */
+	u8 size;		/* bytes */
+};
+
+struct insn;
+typedef int (*exec_fn)(struct likex_emul *e, const struct insn *in);
+
+/* op.flags */
+#define OP_R     0x00		/* operand 0, if in memory, is only read, */
+#define OP_W     0x01		/* only written, */
+#define OP_RW    0x02		/* read and written */
+#define OP_ANYRW 0x04		/* whichever operand is in memory is read and written */
+#define OP_SELF  0x08		/* the handler itself computes addresses */
+#define OP_ALIGN 0x10		/* a vector in memory must be aligned */
+#define OP_LOCK  0x20		/* locked without a prefix */
+#define OP_VEC   0x40		/* needs the vector unit to be on */
+
+struct op {
+	exec_fn exec;
+	u8 sub;			/* meaning is the handler's */
+	u8 flags;
+};
+
+/* A decoded instruction. Small, so that many fit the cache. */
+struct insn {
+	u64 gpa;		/* key, with @bits: where its first byte is */
+	const struct op *op;	/* NULL: the entry is empty */
+	s64 disp;
+	u64 imm;
+	u64 head[2], mask[2];	/* the bytes as two words, and which of them count */
+	u8 bits;
+	u8 len;
+	u8 bytes[LIKEX_INSN_MAX];
+	u8 osize;		/* operand size, bytes */
+	u8 asize;		/* address size, bytes */
+	u8 rep;			/* 0, 0xf2 or 0xf3, for string instructions */
+	bool lock;
+	bool vex;
+	u8 seg, base, index, scale;
+	u8 mem;			/* which operand is in memory; 0xff: none */
+	u8 access;		/* PF_W if that operand is written */
+	u8 nopr;
+	struct opr opr[3];
+};
+
+#define CACHE_SIZE 64		/* power of two */
+#define LEVELS_MAX 5
+#define WRITE_MAX 32		/* the widest memory operand: a 256-bit vector */
+/* The most reads one iteration does: CMPS, two of them on a page border. */
+#define LOG_SIZE 12
+
+/* The entries that the last usual walk went through. */
+struct trail {
+	unsigned int levels;
+	struct trail_step {
+		const volatile u64 *at;
+		u64 entry;
+	} step[LEVELS_MAX];
+};
+
+/* Where the code runs: good as long as nothing of what it came from changes. */
+struct code_page {
+	u64 lin;		/* of the page; 1: none */
+	u64 generation;
+	u8 cpl;
+	u64 gpa;
+	const u8 *host;
+	struct trail trail;
+};
+
+/* A memory operand, resolved: on one page or on two. */
+struct span {
+	u64 gpa[2];
+	u8 *host[2];		/* NULL: a device's */
+	u8 len[2];
+	u8 space;		/* enum likex_space */
+	bool write;		/* resolved for writing (and perhaps reading) */
+};
+
+/* The memory (or port) write that the instruction has staged. */
+struct staged {
+	struct span span;
+	u8 data[WRITE_MAX + 8];	/* can be read 8 bytes at a time */
+	u8 old[16];		/* what was read, for the locked compare */
+	u8 len;			/* 0: no write */
+	u8 pos;			/* bytes already written */
+	bool locked;
+};
+
+enum phase {
+	PHASE_IDLE,
+	PHASE_READ,		/* waits for a device read; starts again then */
+	PHASE_WRITE,		/* waits for a device write; goes on in commit() */
+};
+
+struct likex_emul {
+	const struct likex_emul_ops *ops;
+	void *ctx;
+	struct likex_emul_config cfg;
+	u64 rsvd_phys;		/* address bits that no table entry may have */
+
+	/* of this call */
+	struct likex_step *step;
+	const reg64 *r;		/* the registers before the instruction */
+	struct kvm_sregs *sregs;
+	struct mode mode;
+	u32 rep_done;
+
+	/* of this instruction (iteration) */
+	struct kvm_regs new;	/* RFLAGS is in @flags until commit() */
+	u64 flags;
+	struct span mem;
+	struct staged wr;
+	struct kvm_segment new_seg;
+	u8 new_seg_nr;		/* enum seg, or REG_NONE */
+	bool again;		/* a repeated instruction has more to do */
+	u32 events;
+
+	/* of an instruction that waits */
+	u8 phase;
+	u8 log_len, log_pos;
+	struct likex_io io;
+	u64 pend_rip;
+	u64 begin_flags;	/* RFLAGS when the instruction began */
+	struct kvm_regs old;
+	struct likex_io log[LOG_SIZE];
+
+	struct trail trail;
+	struct code_page code;
+	const struct insn *cur;	/* for messages; NULL while decoding */
+	u32 zmm_hi256;		/* where the XSAVE area has ZMM0-15's upper halves */
+	struct likex_emul_stats stats;
+	struct insn cache[CACHE_SIZE];
+};
+
+static inline reg64 *new_reg(struct likex_emul *e, unsigned int reg)
+{
+	return (reg64 *)&e->new + reg;
+}
+
+static inline u64 size_mask(unsigned int size)
+{
+	return size == 8 ? ~0ull : BIT(size * 8) - 1;
+}
+
+/* The bits above the address's width are all as its highest bit. */
+static inline bool canonical(const struct likex_emul *e, u64 lin)
+{
+	return (u64)((s64)lin >> (e->mode.va_bits - 1)) + 1 <= 1;
+}
+
+static inline bool mode64(const struct likex_emul *e)
+{
+	return e->mode.bits == 64;
+}
+
+/* emul.c: how an instruction ends early */
+int emul_fault(struct likex_emul *e, unsigned int vector, u32 error);
+int emul_fault_noerr(struct likex_emul *e, unsigned int vector);
+int emul_unsupported(struct likex_emul *e, enum likex_reason why);
+
+/* walk.c */
+int __must_check walk(struct likex_emul *e, u64 lin, u32 access, u64 *gpa);
+
+/* segment.c */
+struct kvm_segment *segment(struct likex_emul *e, unsigned int seg);
+int __must_check mem_resolve(struct likex_emul *e, struct span *s,
+			     unsigned int seg, u64 off, unsigned int len,
+			     bool write);
+int __must_check segment_load(struct likex_emul *e, unsigned int seg, u16 sel);
+
+/* mem.c: guest memory and devices */
+int __must_check span_init(struct likex_emul *e, struct span *s, u64 lin,
+			   unsigned int len, u32 access);
+int __must_check span_read(struct likex_emul *e, const struct span *s, void *data);
+int __must_check io_read(struct likex_emul *e, unsigned int space, u64 addr,
+			 unsigned int len, void *data);
+bool host_cmpxchg(void *p, unsigned int len, const void *old, const void *new);
+void host_read(void *data, const void *p, unsigned int len);
+void host_write(void *p, const void *data, unsigned int len);
+/* The system's own read: of a descriptor or a TSS. */
+int __must_check system_read(struct likex_emul *e, u64 lin, void *data,
+			     unsigned int len);
+
+/* operand.c */
+u64 ea_offset(struct likex_emul *e, const struct insn *in);
+int __must_check opr_read_other(struct likex_emul *e, const struct insn *in,
+				unsigned int i, u64 *value);
+void opr_write_other(struct likex_emul *e, const struct insn *in, unsigned int i,
+		     u64 value);
+void gpr_write(struct likex_emul *e, unsigned int reg, unsigned int size, u64 v);
+void stage_write(struct likex_emul *e, const struct span *s, const void *data);
+
+/* As stage_write(), for at most 8 bytes. */
+static inline void stage_value(struct likex_emul *e, const struct span *s, u64 value)
+{
+	e->wr.span = *s;
+	e->wr.len = s->len[0] + s->len[1];
+	e->wr.pos = 0;
+	e->wr.locked = false;
+	memcpy(e->wr.data, &value, sizeof(value));
+}
+
+/* The value of an operand, zero-extended; an immediate is sign-extended. */
+static inline int __must_check opr_read(struct likex_emul *e,
+					const struct insn *in, unsigned int i,
+					u64 *value)
+{
+	const struct opr *o = &in->opr[i];
+
+	if (o->type != OPR_GPR)
+		return opr_read_other(e, in, i, value);
+	*value = e->r[o->reg] & size_mask(o->size);
+	return 0;
+}
+
+/*
+ * Stage a result. Only destinations that the decoder has let through get here:
+ * registers and memory.
+ */
+static inline void opr_write(struct likex_emul *e, const struct insn *in,
+			     unsigned int i, u64 value)
+{
+	if (in->opr[i].type == OPR_MEM)
+		stage_value(e, &e->mem, value);
+	else
+		opr_write_other(e, in, i, value);
+}
+
+/* decode.c */
+int __must_check decode(struct likex_emul *e, const struct insn **in);
+const struct op *op_lookup(unsigned int mnemonic, bool string);
+
+/* flags.c */
+enum alu {
+	ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP,
+	ALU_TEST, ALU_INC, ALU_DEC, ALU_NEG, ALU_NOT,
+};
+enum shift {
+	SH_ROL, SH_ROR, SH_RCL, SH_RCR, SH_SHL, SH_SHR, SH_SAR, SH_SHLD, SH_SHRD,
+};
+u64 alu(enum alu op, u64 a, u64 b, unsigned int size, u64 *flags);
+u64 shift(enum shift op, u64 a, u64 b, unsigned int count, unsigned int size,
+	  u64 *flags);
+bool condition(unsigned int cc, u64 flags);
+
+/* exec_*.c: handlers named by the table in optab.c */
+int exec_mov(struct likex_emul *e, const struct insn *in);
+int exec_movsx(struct likex_emul *e, const struct insn *in);
+int exec_movbe(struct likex_emul *e, const struct insn *in);
+int exec_alu2(struct likex_emul *e, const struct insn *in);
+int exec_alu1(struct likex_emul *e, const struct insn *in);
+int exec_mul(struct likex_emul *e, const struct insn *in);
+int exec_div(struct likex_emul *e, const struct insn *in);
+int exec_shift(struct likex_emul *e, const struct insn *in);
+int exec_shiftd(struct likex_emul *e, const struct insn *in);
+int exec_bt(struct likex_emul *e, const struct insn *in);
+int exec_xchg(struct likex_emul *e, const struct insn *in);
+int exec_xadd(struct likex_emul *e, const struct insn *in);
+int exec_cmpxchg(struct likex_emul *e, const struct insn *in);
+int exec_cmpxchg_pair(struct likex_emul *e, const struct insn *in);
+int exec_setcc(struct likex_emul *e, const struct insn *in);
+int exec_cmovcc(struct likex_emul *e, const struct insn *in);
+int exec_push(struct likex_emul *e, const struct insn *in);
+int exec_pop(struct likex_emul *e, const struct insn *in);
+int exec_call(struct likex_emul *e, const struct insn *in);
+int exec_jmp(struct likex_emul *e, const struct insn *in);
+int exec_ret(struct likex_emul *e, const struct insn *in);
+int exec_nop(struct likex_emul *e, const struct insn *in);
+int exec_string(struct likex_emul *e, const struct insn *in);
+int exec_vector(struct likex_emul *e, const struct insn *in);
+int vector_check(struct likex_emul *e, const struct insn *in);
+
+enum string_op {
+	STR_MOVS, STR_CMPS, STR_STOS, STR_LODS, STR_SCAS, STR_INS, STR_OUTS,
+};
+
+/* How a vector move places its bytes. */
+enum vec_op {
+	VEC_FULL,		/* the whole register */
+	VEC_SCALAR,		/* lowest element; a load clears the rest of 128 bits */
+	VEC_LOW,		/* low half; a load keeps the high half */
+	VEC_HIGH,		/* high half; a load keeps the low half */
+	VEC_DUP,		/* a load repeats the element over the register */
+};
+
+#endif /* LIKEX_INTERNAL_H */

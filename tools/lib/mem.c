@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Guest memory and devices, by linear and by guest-physical address.
+ */
+#include "internal.h"
+
+/* x86 loads and stores of these are single accesses, aligned or not. */
+typedef u16 u16_mem __attribute__((may_alias, aligned(1)));
+typedef u32 u32_mem __attribute__((may_alias, aligned(1)));
+typedef u64 u64_mem __attribute__((may_alias, aligned(1)));
+
+/*
+ * Other vCPUs look on: what a guest does in one access is one access here,
+ * wider vectors are done 8 bytes at a time.
+ */
+void host_read(void *data, const void *p, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		*(u8 *)data = *(const volatile u8 *)p;
+		break;
+	case 2:
+		*(u16_mem *)data = *(const volatile u16_mem *)p;
+		break;
+	case 4:
+		*(u32_mem *)data = *(const volatile u32_mem *)p;
+		break;
+	default:
+		for (; len >= 8; len -= 8, data = (u8 *)data + 8, p = (const u8 *)p + 8)
+			*(u64_mem *)data = *(const volatile u64_mem *)p;
+		memcpy(data, p, len);
+	}
+}
+
+void host_write(void *p, const void *data, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		*(volatile u8 *)p = *(const u8 *)data;
+		break;
+	case 2:
+		*(volatile u16_mem *)p = *(const u16_mem *)data;
+		break;
+	case 4:
+		*(volatile u32_mem *)p = *(const u32_mem *)data;
+		break;
+	default:
+		for (; len >= 8; len -= 8, data = (const u8 *)data + 8, p = (u8 *)p + 8)
+			*(volatile u64_mem *)p = *(const u64_mem *)data;
+		memcpy(p, data, len);
+	}
+}
+
+/*
+ * In assembly because the compiler's builtins demand an aligned address, and
+ * a guest may lock one that is not.
+ */
+#define CMPXCHG(suffix, type)						\
+	do {								\
+		type old_, new_;					\
+									\
+		memcpy(&old_, old, sizeof(old_));			\
+		memcpy(&new_, new, sizeof(new_));			\
+		__asm__ volatile("lock cmpxchg" suffix " %3, %1"	\
+				 : "=@ccz" (ok), "+m" (*(u8 *)p), "+a" (old_) \
+				 : "r" (new_) : "memory");		\
+	} while (0)
+
+static bool cmpxchg16(void *p, const void *old, const void *new)
+{
+	u64 o[2], n[2];
+	bool ok;
+
+	memcpy(o, old, sizeof(o));
+	memcpy(n, new, sizeof(n));
+	__asm__ volatile("lock cmpxchg16b %1"
+			 : "=@ccz" (ok), "+m" (*(u8 *)p), "+a" (o[0]), "+d" (o[1])
+			 : "b" (n[0]), "c" (n[1]) : "memory");
+	return ok;
+}
+
+bool host_cmpxchg(void *p, unsigned int len, const void *old, const void *new)
+{
+	bool ok;
+
+	switch (len) {
+	case 1:
+		CMPXCHG("b", u8);
+		return ok;
+	case 2:
+		CMPXCHG("w", u16);
+		return ok;
+	case 4:
+		CMPXCHG("l", u32);
+		return ok;
+	case 8:
+		CMPXCHG("q", u64);
+		return ok;
+	default:
+		return cmpxchg16(p, old, new);
+	}
+}
+
+/*
+ * Whether @lin is on the page whose access trapped: then the processor has
+ * translated it, and found no memory (none to be written, for a write).
+ */
+static bool trapped_page(const struct likex_emul *e, u64 lin, u32 access, u64 *gpa)
+{
+	const struct likex_trap *t = e->step->trap;
+
+	if (!t || !(t->flags & LIKEX_TRAP_GVA) || (t->gva ^ lin) & ~PAGE_MASK)
+		return false;
+	/* Where a write trapped there may be memory to be read. */
+	if ((access & ACC_IMPLICIT) || !(access & PF_W) != (t->kind == LIKEX_TRAP_READ))
+		return false;
+	*gpa = (t->gpa & ~PAGE_MASK) | (lin & PAGE_MASK);
+	return true;
+}
+
+/* The part of a span on one page. */
+static inline int span_page(struct likex_emul *e, struct span *s,
+			    unsigned int i, u64 lin, u32 access)
+{
+	int r;
+
+	s->host[i] = NULL;
+	if (trapped_page(e, lin, access, &s->gpa[i]))
+		return 0;
+	r = walk(e, lin, access, &s->gpa[i]);
+
+	if (r)
+		return r;
+	s->host[i] = e->ops->map(e->ctx, s->gpa[i], access & PF_W);
+	return 0;
+}
+
+static __attribute__((noinline)) int span_cross(struct likex_emul *e, struct span *s, u64 lin,
+		      unsigned int len, u32 access)
+{
+	u64 next = lin + s->len[0];
+	int r;
+
+	s->len[1] = len - s->len[0];
+	if (!mode64(e) && lin <= 0xffffffff)
+		next = (u32)next;
+	/*
+	 * Nothing may be marked dirty unless both pages can be written, yet
+	 * the first page's fault comes first.
+	 */
+	if (access & PF_W) {
+		r = walk(e, lin, access | ACC_CHECK, &s->gpa[0]);
+		if (r)
+			return r;
+		r = span_page(e, s, 1, next, access);
+		if (r)
+			return r;
+		return span_page(e, s, 0, lin, access);
+	}
+	r = span_page(e, s, 0, lin, access);
+	if (r)
+		return r;
+	return span_page(e, s, 1, next, access);
+}
+
+/*
+ * span_init() - find the memory behind @len bytes at @lin
+ *
+ * All faults that the access can raise are raised here, before any of it is
+ * done.
+ */
+int span_init(struct likex_emul *e, struct span *s, u64 lin, unsigned int len,
+	      u32 access)
+{
+	unsigned int room = PAGE_SIZE - (lin & PAGE_MASK);
+
+	s->space = LIKEX_SPACE_MMIO;
+	s->write = access & PF_W;
+	s->len[1] = 0;
+	if (len > room) {
+		s->len[0] = room;
+		return span_cross(e, s, lin, len, access);
+	}
+	s->len[0] = len;
+	return span_page(e, s, 0, lin, access);
+}
+
+/* A read that was done before the instruction started again, if it is this. */
+static bool log_replay(struct likex_emul *e, unsigned int space, u64 addr,
+		       unsigned int len, void *data)
+{
+	const struct likex_io *io = &e->log[e->log_pos];
+
+	if (e->log_pos >= e->log_len)
+		return false;
+	if (io->space != space || io->addr != addr || io->len != len) {
+		/* The guest's tables or registers were changed meanwhile. */
+		e->log_len = e->log_pos;
+		return false;
+	}
+	memcpy(data, io->data, len);
+	e->log_pos++;
+	return true;
+}
+
+/*
+ * io_read() - one device read, once
+ */
+int io_read(struct likex_emul *e, unsigned int space, u64 addr,
+	    unsigned int len, void *data)
+{
+	struct likex_io io = { .addr = addr, .len = len, .space = space };
+	int r = 1;
+
+	if (log_replay(e, space, addr, len, data))
+		return 0;
+	if (e->log_len == LOG_SIZE)
+		return emul_unsupported(e, LIKEX_WHY_INSN);
+	if (e->ops->io)
+		r = e->ops->io(e->ctx, &io);
+	if (r < 0)
+		return r;
+	if (r) {
+		e->io = io;
+		e->step->io = io;
+		e->phase = PHASE_READ;
+		return LIKEX_IO;
+	}
+	e->log[e->log_len++] = io;
+	e->log_pos = e->log_len;
+	memcpy(data, io.data, len);
+	return 0;
+}
+
+static int read_device(struct likex_emul *e, unsigned int space, u64 addr,
+		       unsigned int len, u8 *data)
+{
+	unsigned int n;
+	int r;
+
+	for (; len; len -= n, addr += n, data += n) {
+		n = len > 8 ? 8 : len;
+		r = io_read(e, space, addr, n, data);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * span_read() - read what @s covers
+ */
+int span_read(struct likex_emul *e, const struct span *s, void *data)
+{
+	u8 *to = data;
+	const u8 *host;
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < 2 && s->len[i]; to += s->len[i++]) {
+		host = s->host[i];
+		/* Memory that may only be read has no address for a write. */
+		if (!host && s->write)
+			host = e->ops->map(e->ctx, s->gpa[i], false);
+		if (host) {
+			host_read(to, host, s->len[i]);
+			continue;
+		}
+		r = read_device(e, s->space, s->gpa[i], s->len[i], to);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int system_read(struct likex_emul *e, u64 lin, void *data, unsigned int len)
+{
+	struct span s;
+	int r;
+
+	if (mode64(e) && (!canonical(e, lin) || !canonical(e, lin + len - 1)))
+		return emul_fault(e, VEC_GP, 0);
+	r = span_init(e, &s, lin, len, ACC_IMPLICIT);
+	if (r)
+		return r;
+	return span_read(e, &s, data);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Operands: registers, immediates, and the one in memory.
+ */
+#include "internal.h"
+
+/*
+ * The offset of the memory operand. Registers are taken from emul->new: there
+ * RIP is already behind the instruction, and POP has already moved RSP, both
+ * as the processor computes it.
+ */
+u64 ea_offset(struct likex_emul *e, const struct insn *in)
+{
+	u64 ea = in->disp;
+
+	if (in->base != REG_NONE)
+		ea += *new_reg(e, in->base);
+	if (in->index != REG_NONE)
+		ea += *new_reg(e, in->index) * in->scale;
+	return ea & size_mask(in->asize);
+}
+
+/*
+ * gpr_write() - stage a general register: 4 bytes clear the upper half, 1 and
+ * 2 keep the rest
+ */
+void gpr_write(struct likex_emul *e, unsigned int reg, unsigned int size, u64 v)
+{
+	reg64 *to = new_reg(e, reg);
+	u64 mask = size_mask(size);
+
+	if (size == 4)
+		*to = v & mask;
+	else
+		*to = (*to & ~mask) | (v & mask);
+}
+
+int opr_read_other(struct likex_emul *e, const struct insn *in, unsigned int i,
+		   u64 *value)
+{
+	const struct opr *o = &in->opr[i];
+
+	switch (o->type) {
+	case OPR_HI8:
+		*value = e->r[o->reg] >> 8 & 0xff;
+		return 0;
+	case OPR_IMM:
+		*value = in->imm;
+		return 0;
+	case OPR_SREG:
+		*value = segment(e, o->reg)->selector;
+		return 0;
+	case OPR_MEM:
+		*value = 0;
+		return span_read(e, &e->mem, value);
+	default:
+		return emul_unsupported(e, LIKEX_WHY_INSN);
+	}
+}
+
+void opr_write_other(struct likex_emul *e, const struct insn *in, unsigned int i,
+		     u64 value)
+{
+	const struct opr *o = &in->opr[i];
+	reg64 *to;
+
+	switch (o->type) {
+	case OPR_GPR:
+		gpr_write(e, o->reg, o->size, value);
+		break;
+	case OPR_HI8:
+		to = new_reg(e, o->reg);
+		*to = (*to & ~0xff00ull) | (value & 0xff) << 8;
+		break;
+	}
+}
+
+void stage_write(struct likex_emul *e, const struct span *s, const void *data)
+{
+	e->wr.span = *s;
+	e->wr.len = s->len[0] + s->len[1];
+	e->wr.pos = 0;
+	e->wr.locked = false;
+	memcpy(e->wr.data, data, e->wr.len);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Which instructions are emulated, and by what.
+ */
+#include "internal.h"
+#include <Zydis/Zydis.h>
+
+#define M(name) ZYDIS_MNEMONIC_##name
+
+#define CC_LIST(X)							\
+	X(O, 0) X(NO, 1) X(B, 2) X(NB, 3) X(Z, 4) X(NZ, 5) X(BE, 6) X(NBE, 7) \
+	X(S, 8) X(NS, 9) X(P, 10) X(NP, 11) X(L, 12) X(NL, 13) X(LE, 14) X(NLE, 15)
+
+#define SETCC(cc, n)  [M(SET##cc)]  = { exec_setcc,  n, OP_W },
+#define CMOVCC(cc, n) [M(CMOV##cc)] = { exec_cmovcc, n, OP_R },
+
+/* An SSE move and the AVX one of the same name. */
+#define SSE(name, how, flags)						\
+	[M(name)]   = { exec_vector, how, OP_W | OP_VEC | (flags) },	\
+	[M(V##name)] = { exec_vector, how, OP_W | OP_VEC | (flags) }
+#define AVX(name, how, flags)						\
+	[M(V##name)] = { exec_vector, how, OP_W | OP_VEC | (flags) }
+
+static const struct op table[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
+	[M(MOV)]    = { exec_mov,    0, OP_W },
+	[M(MOVNTI)] = { exec_mov,    0, OP_W },
+	[M(MOVBE)]  = { exec_movbe,  0, OP_W },
+	[M(MOVZX)]  = { exec_movsx,  0, OP_R },
+	[M(MOVSX)]  = { exec_movsx,  1, OP_R },
+	[M(MOVSXD)] = { exec_movsx,  1, OP_R },
+
+	[M(ADD)]  = { exec_alu2, ALU_ADD,  OP_RW },
+	[M(OR)]   = { exec_alu2, ALU_OR,   OP_RW },
+	[M(ADC)]  = { exec_alu2, ALU_ADC,  OP_RW },
+	[M(SBB)]  = { exec_alu2, ALU_SBB,  OP_RW },
+	[M(AND)]  = { exec_alu2, ALU_AND,  OP_RW },
+	[M(SUB)]  = { exec_alu2, ALU_SUB,  OP_RW },
+	[M(XOR)]  = { exec_alu2, ALU_XOR,  OP_RW },
+	[M(CMP)]  = { exec_alu2, ALU_CMP,  OP_R },
+	[M(TEST)] = { exec_alu2, ALU_TEST, OP_R },
+	[M(INC)]  = { exec_alu1, ALU_INC,  OP_RW },
+	[M(DEC)]  = { exec_alu1, ALU_DEC,  OP_RW },
+	[M(NEG)]  = { exec_alu1, ALU_NEG,  OP_RW },
+	[M(NOT)]  = { exec_alu1, ALU_NOT,  OP_RW },
+
+	[M(MUL)]  = { exec_mul, 0, OP_R },
+	[M(IMUL)] = { exec_mul, 1, OP_R },
+	[M(DIV)]  = { exec_div, 0, OP_R },
+	[M(IDIV)] = { exec_div, 1, OP_R },
+
+	[M(ROL)]  = { exec_shift,  SH_ROL,  OP_RW },
+	[M(ROR)]  = { exec_shift,  SH_ROR,  OP_RW },
+	[M(RCL)]  = { exec_shift,  SH_RCL,  OP_RW },
+	[M(RCR)]  = { exec_shift,  SH_RCR,  OP_RW },
+	[M(SHL)]  = { exec_shift,  SH_SHL,  OP_RW },
+	[M(SHR)]  = { exec_shift,  SH_SHR,  OP_RW },
+	[M(SAR)]  = { exec_shift,  SH_SAR,  OP_RW },
+	[M(SHLD)] = { exec_shiftd, SH_SHLD, OP_RW },
+	[M(SHRD)] = { exec_shiftd, SH_SHRD, OP_RW },
+
+	[M(BT)]  = { exec_bt, 0, OP_R | OP_SELF },
+	[M(BTS)] = { exec_bt, 1, OP_RW | OP_SELF },
+	[M(BTR)] = { exec_bt, 2, OP_RW | OP_SELF },
+	[M(BTC)] = { exec_bt, 3, OP_RW | OP_SELF },
+
+	[M(XCHG)]       = { exec_xchg,         0, OP_ANYRW | OP_LOCK },
+	[M(XADD)]       = { exec_xadd,         0, OP_RW },
+	[M(CMPXCHG)]    = { exec_cmpxchg,      0, OP_RW },
+	[M(CMPXCHG8B)]  = { exec_cmpxchg_pair, 0, OP_RW },
+	[M(CMPXCHG16B)] = { exec_cmpxchg_pair, 0, OP_RW | OP_ALIGN },
+
+	CC_LIST(SETCC)
+	CC_LIST(CMOVCC)
+
+	[M(PUSH)] = { exec_push, 0, OP_R },
+	[M(POP)]  = { exec_pop,  0, OP_W | OP_SELF },
+	[M(CALL)] = { exec_call, 0, OP_R },
+	[M(JMP)]  = { exec_jmp,  0, OP_R },
+	[M(RET)]  = { exec_ret,  0, OP_R },
+
+	[M(NOP)]         = { exec_nop, 0, OP_SELF },
+	[M(PREFETCHT0)]  = { exec_nop, 0, OP_SELF },
+	[M(PREFETCHT1)]  = { exec_nop, 0, OP_SELF },
+	[M(PREFETCHT2)]  = { exec_nop, 0, OP_SELF },
+	[M(PREFETCHNTA)] = { exec_nop, 0, OP_SELF },
+	[M(PREFETCHW)]   = { exec_nop, 0, OP_SELF },
+
+	[M(MOVSB)]  = { exec_string, STR_MOVS, OP_SELF },
+	[M(MOVSW)]  = { exec_string, STR_MOVS, OP_SELF },
+	[M(MOVSQ)]  = { exec_string, STR_MOVS, OP_SELF },
+	[M(CMPSB)]  = { exec_string, STR_CMPS, OP_SELF },
+	[M(CMPSW)]  = { exec_string, STR_CMPS, OP_SELF },
+	[M(CMPSQ)]  = { exec_string, STR_CMPS, OP_SELF },
+	[M(STOSB)]  = { exec_string, STR_STOS, OP_SELF },
+	[M(STOSW)]  = { exec_string, STR_STOS, OP_SELF },
+	[M(STOSD)]  = { exec_string, STR_STOS, OP_SELF },
+	[M(STOSQ)]  = { exec_string, STR_STOS, OP_SELF },
+	[M(LODSB)]  = { exec_string, STR_LODS, OP_SELF },
+	[M(LODSW)]  = { exec_string, STR_LODS, OP_SELF },
+	[M(LODSD)]  = { exec_string, STR_LODS, OP_SELF },
+	[M(LODSQ)]  = { exec_string, STR_LODS, OP_SELF },
+	[M(SCASB)]  = { exec_string, STR_SCAS, OP_SELF },
+	[M(SCASW)]  = { exec_string, STR_SCAS, OP_SELF },
+	[M(SCASD)]  = { exec_string, STR_SCAS, OP_SELF },
+	[M(SCASQ)]  = { exec_string, STR_SCAS, OP_SELF },
+	[M(INSB)]   = { exec_string, STR_INS,  OP_SELF },
+	[M(INSW)]   = { exec_string, STR_INS,  OP_SELF },
+	[M(INSD)]   = { exec_string, STR_INS,  OP_SELF },
+	[M(OUTSB)]  = { exec_string, STR_OUTS, OP_SELF },
+	[M(OUTSW)]  = { exec_string, STR_OUTS, OP_SELF },
+	[M(OUTSD)]  = { exec_string, STR_OUTS, OP_SELF },
+
+	SSE(MOVAPS,  VEC_FULL, OP_ALIGN),
+	SSE(MOVAPD,  VEC_FULL, OP_ALIGN),
+	SSE(MOVDQA,  VEC_FULL, OP_ALIGN),
+	SSE(MOVUPS,  VEC_FULL, 0),
+	SSE(MOVUPD,  VEC_FULL, 0),
+	SSE(MOVDQU,  VEC_FULL, 0),
+	SSE(LDDQU,   VEC_FULL, 0),
+	SSE(MOVNTPS, VEC_FULL, OP_ALIGN),
+	SSE(MOVNTPD, VEC_FULL, OP_ALIGN),
+	SSE(MOVNTDQ, VEC_FULL, OP_ALIGN),
+	SSE(MOVNTDQA, VEC_FULL, OP_ALIGN),
+	SSE(MOVSS,   VEC_SCALAR, 0),
+	SSE(MOVSD,   VEC_SCALAR, 0),
+	SSE(MOVD,    VEC_SCALAR, 0),
+	SSE(MOVQ,    VEC_SCALAR, 0),
+	SSE(MOVLPS,  VEC_LOW, 0),
+	SSE(MOVLPD,  VEC_LOW, 0),
+	SSE(MOVHPS,  VEC_HIGH, 0),
+	SSE(MOVHPD,  VEC_HIGH, 0),
+	AVX(BROADCASTSS,   VEC_DUP, 0),
+	AVX(BROADCASTSD,   VEC_DUP, 0),
+	AVX(BROADCASTF128, VEC_DUP, 0),
+	AVX(BROADCASTI128, VEC_DUP, 0),
+	AVX(PBROADCASTB,   VEC_DUP, 0),
+	AVX(PBROADCASTW,   VEC_DUP, 0),
+	AVX(PBROADCASTD,   VEC_DUP, 0),
+	AVX(PBROADCASTQ,   VEC_DUP, 0),
+};
+
+/* Two names are both a string instruction's and a vector one's. */
+static const struct op string_movsd = { exec_string, STR_MOVS, OP_SELF };
+static const struct op string_cmpsd = { exec_string, STR_CMPS, OP_SELF };
+
+/*
+ * op_lookup() - how @mnemonic is emulated, or NULL
+ * @one_byte: whether the opcode is from the one-byte map
+ */
+const struct op *op_lookup(unsigned int mnemonic, bool one_byte)
+{
+	if (one_byte && mnemonic == M(MOVSD))
+		return &string_movsd;
+	if (one_byte && mnemonic == M(CMPSD))
+		return &string_cmpsd;
+	if (mnemonic >= ARRAY_SIZE(table) || !table[mnemonic].exec)
+		return NULL;
+	return &table[mnemonic];
+}

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Running a vCPU: the kernel's raw exits in, KVM's exits out.
+ *
+ * Registers are worked on where they are: in the run area, if the kernel
+ * keeps them there, else in a copy that ioctls fill and write back. What was
+ * changed is noted in vcpu->dirty, and goes to the kernel with the next run.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <likex/vcpu.h>
+#include <linux/likex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SYNC_ALL (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
+
+#define VECTOR_DB 1
+#define VECTOR_UD 6
+#define VECTOR_PF 14
+#define DR6_BS (1ull << 14)
+
+#define XSAVE_BV 512
+#define XFEATURE_PKRU 9
+
+/*
+ * Where the value of an INS or OUTS lies: in the exit's own part of the run
+ * area, behind what describes it, so that one mapped page is enough.
+ */
+#define PIO_DATA (offsetof(struct kvm_run, padding) + 128)
+
+_Static_assert(offsetof(struct kvm_run, padding) + 256 <= 4096,
+	       "exit data is within the first page");
+_Static_assert(sizeof(struct likex_exit_mmio) <= 256, "fits the exit data");
+
+struct likex_vcpu {
+	struct likex_vcpu_config cfg;
+	struct likex_emul_ops emul_ops;
+	struct likex_emul *emul;
+	struct likex_step step;
+	struct likex_trap trap;
+	struct likex_vcpu_error error;
+
+	struct kvm_sync_regs copy;	/* without KVM_CAP_SYNC_REGS */
+	struct kvm_sync_regs *state;	/* that, or the run area's */
+	uint64_t dirty;			/* KVM_SYNC_X86_* bits of @state */
+	bool synced;			/* the kernel keeps @state in the run area */
+	bool drop_ud;			/* KVM's #UD for what is emulated here */
+	bool stale;			/* user space has set registers by ioctl */
+
+	bool fpu_valid;			/* @xsave and @xcrs are the vCPU's */
+	struct kvm_xcrs xcrs;
+	struct kvm_xsave xsave;
+};
+
+static int call(struct likex_vcpu *v, unsigned long cmd, void *arg)
+{
+	int r = v->cfg.ops->ioctl(v->cfg.handle, cmd, arg);
+
+	return r < 0 ? r : 0;
+}
+
+/* The emulator's callbacks. */
+
+static void *emul_map(void *ctx, uint64_t gpa, bool write)
+{
+	struct likex_vcpu *v = ctx;
+
+	return v->cfg.map(v->cfg.ctx, gpa, write);
+}
+
+static int fpu_fetch(struct likex_vcpu *v)
+{
+	int r;
+
+	if (v->fpu_valid)
+		return 0;
+	r = call(v, KVM_GET_XSAVE, &v->xsave);
+	if (!r)
+		r = call(v, KVM_GET_XCRS, &v->xcrs);
+	v->fpu_valid = !r;
+	return r;
+}
+
+static int emul_fpu_get(void *ctx, struct likex_fpu *fpu)
+{
+	struct likex_vcpu *v = ctx;
+	unsigned int i;
+	int r;
+
+	r = fpu_fetch(v);
+	if (r)
+		return r;
+	fpu->xsave = &v->xsave;
+	fpu->xcr0 = 1;
+	for (i = 0; i < v->xcrs.nr_xcrs && i < KVM_MAX_XCRS; i++)
+		if (v->xcrs.xcrs[i].xcr == 0)
+			fpu->xcr0 = v->xcrs.xcrs[i].value;
+	return 0;
+}
+
+static int emul_fpu_put(void *ctx)
+{
+	struct likex_vcpu *v = ctx;
+
+	return call(v, KVM_SET_XSAVE, &v->xsave);
+}
+
+static int emul_pkru(void *ctx, uint32_t *pkru)
+{
+	struct likex_vcpu *v = ctx;
+	const char *area = (const char *)&v->xsave;
+	unsigned int a, at, c, d;
+	uint64_t bv;
+	int r;
+
+	r = fpu_fetch(v);
+	if (r)
+		return r;
+	*pkru = 0;
+	memcpy(&bv, area + XSAVE_BV, sizeof(bv));
+	if (!(bv >> XFEATURE_PKRU & 1))
+		return 0;
+	if (!__get_cpuid_count(0xd, XFEATURE_PKRU, &a, &at, &c, &d) ||
+	    at + sizeof(*pkru) > sizeof(v->xsave))
+		return -EOPNOTSUPP;
+	memcpy(pkru, area + at, sizeof(*pkru));
+	return 0;
+}
+
+/* The vCPU's registers, from the kernel and back. */
+
+static int state_fetch(struct likex_vcpu *v)
+{
+	int r;
+
+	if (v->synced && !v->stale)
+		return 0;
+	r = call(v, KVM_GET_REGS, &v->state->regs);
+	if (!r)
+		r = call(v, KVM_GET_SREGS, &v->state->sregs);
+	if (!r)
+		r = call(v, KVM_GET_VCPU_EVENTS, &v->state->events);
+	if (!r)
+		v->stale = false;
+	return r;
+}
+
+static int state_flush_ioctl(struct likex_vcpu *v)
+{
+	int r = 0;
+
+	if (v->dirty & KVM_SYNC_X86_REGS)
+		r = call(v, KVM_SET_REGS, &v->state->regs);
+	if (!r && (v->dirty & KVM_SYNC_X86_SREGS))
+		r = call(v, KVM_SET_SREGS, &v->state->sregs);
+	/* Last: setting registers drops a pending exception. */
+	if (!r && (v->dirty & KVM_SYNC_X86_EVENTS))
+		r = call(v, KVM_SET_VCPU_EVENTS, &v->state->events);
+	return r;
+}
+
+static int state_flush(struct likex_vcpu *v)
+{
+	int r = 0;
+
+	if (v->synced)
+		v->cfg.run->kvm_dirty_regs |= v->dirty;
+	else if (v->dirty)
+		r = state_flush_ioctl(v);
+	if (!r)
+		v->dirty = 0;
+	return r;
+}
+
+/*
+ * Of the events only what is meant is to be taken from the structure: an NMI
+ * may have come in since it was filled.
+ */
+static struct kvm_vcpu_events *events_change(struct likex_vcpu *v)
+{
+	struct kvm_vcpu_events *ev = &v->state->events;
+
+	if (!(v->dirty & KVM_SYNC_X86_EVENTS))
+		ev->flags = KVM_VCPUEVENT_VALID_SHADOW;
+	v->dirty |= KVM_SYNC_X86_EVENTS;
+	return ev;
+}
+
+static void inject(struct likex_vcpu *v, uint8_t vector, bool has_error,
+		   uint32_t error)
+{
+	struct kvm_vcpu_events *ev = events_change(v);
+
+	ev->exception.injected = 1;
+	ev->exception.pending = 0;
+	ev->exception.nr = vector;
+	ev->exception.has_error_code = has_error;
+	ev->exception.error_code = error;
+}
+
+static void inject_fault(struct likex_vcpu *v)
+{
+	const struct likex_fault *f = &v->step.fault;
+
+	if (f->vector == VECTOR_PF) {
+		v->state->sregs.cr2 = f->cr2;
+		v->dirty |= KVM_SYNC_X86_SREGS;
+	}
+	/* The instructions retired before it, if any, have changed registers. */
+	v->dirty |= KVM_SYNC_X86_REGS;
+	inject(v, f->vector, f->has_error, f->error);
+}
+
+static int inject_step(struct likex_vcpu *v)
+{
+	struct kvm_debugregs dr;
+	int r;
+
+	r = call(v, KVM_GET_DEBUGREGS, &dr);
+	if (r)
+		return r;
+	dr.dr6 |= DR6_BS;
+	r = call(v, KVM_SET_DEBUGREGS, &dr);
+	if (!r)
+		inject(v, VECTOR_DB, false, 0);
+	return r;
+}
+
+/* What an instruction leaves behind it, besides its own results. */
+static int retire(struct likex_vcpu *v)
+{
+	uint32_t done = v->step.events;
+
+	v->dirty |= KVM_SYNC_X86_REGS;
+	if (v->drop_ud) {
+		events_change(v)->exception.injected = 0;
+		v->state->events.exception.pending = 0;
+		v->drop_ud = false;
+	}
+	if (done & LIKEX_EVENT_SREGS)
+		v->dirty |= KVM_SYNC_X86_SREGS;
+	if (done & LIKEX_EVENT_MOV_SS)
+		events_change(v)->interrupt.shadow = KVM_X86_SHADOW_INT_MOV_SS;
+	else if (v->state->events.interrupt.shadow)
+		events_change(v)->interrupt.shadow = 0;
+	return done & LIKEX_EVENT_SINGLE_STEP ? inject_step(v) : 0;
+}
+
+/* Exits to the caller. */
+
+static int exit_mmio(struct kvm_run *run, const struct likex_io *io)
+{
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = io->addr;
+	memcpy(run->mmio.data, io->data, sizeof(run->mmio.data));
+	run->mmio.len = io->len;
+	run->mmio.is_write = io->write;
+	return 1;
+}
+
+static int exit_pio(struct kvm_run *run, const struct likex_io *io)
+{
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = io->write ? KVM_EXIT_IO_OUT : KVM_EXIT_IO_IN;
+	run->io.size = io->len;
+	run->io.port = io->addr;
+	run->io.count = 1;
+	run->io.data_offset = PIO_DATA;
+	memcpy((char *)run + PIO_DATA, io->data, io->len);
+	return 1;
+}
+
+static int exit_io(struct likex_vcpu *v)
+{
+	const struct likex_io *io = &v->step.io;
+
+	if (io->space == LIKEX_SPACE_PIO)
+		return exit_pio(v->cfg.run, io);
+	return exit_mmio(v->cfg.run, io);
+}
+
+/* The value that the caller has put into the run area. */
+static void take_value(struct likex_vcpu *v)
+{
+	struct likex_io *io = &v->step.io;
+
+	if (io->write)
+		return;
+	if (io->space == LIKEX_SPACE_PIO)
+		memcpy(io->data, (char *)v->cfg.run + PIO_DATA, io->len);
+	else
+		memcpy(io->data, v->cfg.run->mmio.data, sizeof(io->data));
+}
+
+static int exit_unsupported(struct likex_vcpu *v)
+{
+	struct kvm_run *run = v->cfg.run;
+	const struct likex_step *st = &v->step;
+	int r;
+
+	/* A repeated instruction may have got some way: the caller is to see it. */
+	r = call(v, KVM_SET_REGS, &v->state->regs);
+	if (r)
+		return r;
+	v->error.why = st->why;
+	v->error.rip = v->state->regs.rip;
+	v->error.insn_len = st->insn_len;
+	memcpy(v->error.insn, st->insn, sizeof(v->error.insn));
+	memset(run->padding, 0, sizeof(run->padding));
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	/* In units of 64 bits: the flags, then the size and the bytes. */
+	run->emulation_failure.ndata = 1;
+	if (!st->insn_len)
+		return 1;
+	run->emulation_failure.ndata = 3;
+	run->emulation_failure.flags =
+		KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+	run->emulation_failure.insn_size = st->insn_len;
+	memcpy(run->emulation_failure.insn_bytes, st->insn, st->insn_len);
+	return 1;
+}
+
+/*
+ * Execute, or go on with, the instruction. Returns 1 for an exit to the
+ * caller, 0 to run on, or a negative errno.
+ */
+static int emulate(struct likex_vcpu *v)
+{
+	int r = likex_emul_step(v->emul, &v->step);
+
+	switch (r) {
+	case LIKEX_DONE:
+	case LIKEX_MORE:
+		/* The processor itself goes on with what is left of a REP. */
+		return retire(v);
+	case LIKEX_IO:
+		return exit_io(v);
+	case LIKEX_FAULT:
+		inject_fault(v);
+		return 0;
+	case LIKEX_UNSUPPORTED:
+		return exit_unsupported(v);
+	default:
+		return r;
+	}
+}
+
+static bool trap_likex(struct likex_vcpu *v)
+{
+	struct likex_exit_mmio exit;
+
+	memcpy(&exit, v->cfg.run->padding, sizeof(exit));
+	v->trap.gpa = exit.gpa;
+	v->trap.gva = exit.gva;
+	v->trap.kind = exit.access;
+	if (exit.flags & LIKEX_MMIO_GVA_VALID)
+		v->trap.flags |= LIKEX_TRAP_GVA;
+	if (exit.flags & LIKEX_MMIO_PAGE_WALK)
+		v->trap.flags |= LIKEX_TRAP_PAGE_WALK;
+	if (exit.flags & LIKEX_MMIO_EVENT)
+		v->trap.flags |= LIKEX_TRAP_EVENT;
+	return true;
+}
+
+static bool trap_kvm(struct likex_vcpu *v)
+{
+	const struct kvm_run *run = v->cfg.run;
+	unsigned int len;
+
+	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
+		return false;
+	if (run->emulation_failure.ndata >= 3 &&
+	    (run->emulation_failure.flags &
+	     KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES)) {
+		len = run->emulation_failure.insn_size;
+		if (len > LIKEX_INSN_MAX)
+			len = LIKEX_INSN_MAX;
+		memcpy(v->trap.insn, run->emulation_failure.insn_bytes, len);
+		v->trap.insn_len = len;
+	}
+	return true;
+}
+
+/*
+ * Where KVM_CAP_EXIT_ON_EMULATION_FAILURE is off, KVM has also queued a #UD
+ * for the instruction that it could not emulate. If it is emulated here, that
+ * has to go.
+ */
+static bool ud_queued(const struct likex_vcpu *v)
+{
+	const struct kvm_vcpu_events *ev = &v->state->events;
+
+	return v->cfg.run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+	       ev->exception.nr == VECTOR_UD &&
+	       (ev->exception.injected || ev->exception.pending);
+}
+
+/* Whether the exit is one that asks for an instruction to be decoded. */
+static bool trap_exit(struct likex_vcpu *v)
+{
+	memset(&v->trap, 0, sizeof(v->trap));
+	switch (v->cfg.run->exit_reason) {
+	case LIKEX_EXIT_MMIO:
+		return trap_likex(v);
+	case KVM_EXIT_INTERNAL_ERROR:
+		return trap_kvm(v);
+	default:
+		return false;
+	}
+}
+
+static int run_kernel(struct likex_vcpu *v)
+{
+	int r;
+
+	r = state_flush(v);
+	if (r)
+		return r;
+	if (v->synced)
+		v->cfg.run->kvm_valid_regs |= SYNC_ALL;
+	v->fpu_valid = false;
+	r = v->cfg.ops->run(v->cfg.handle);
+	return r < 0 ? r : 0;
+}
+
+static int run_once(struct likex_vcpu *v)
+{
+	int r;
+
+	r = run_kernel(v);
+	if (r)
+		return r;
+	if (!trap_exit(v))
+		return 1;
+	/* What the run area has is of this exit. */
+	v->stale = false;
+	r = state_fetch(v);
+	if (r)
+		return r;
+	v->drop_ud = ud_queued(v);
+	v->step.trap = &v->trap;
+	return emulate(v);
+}
+
+int likex_vcpu_run(struct likex_vcpu *v)
+{
+	int r = 0;
+
+	if (likex_emul_pending(v->emul)) {
+		if (v->stale)
+			r = state_fetch(v);
+		if (r)
+			return r;
+		take_value(v);
+		r = emulate(v);
+	}
+	while (!r)
+		r = run_once(v);
+	return r < 0 ? r : 0;
+}
+
+bool likex_vcpu_pending(const struct likex_vcpu *v)
+{
+	return likex_emul_pending(v->emul);
+}
+
+void likex_vcpu_invalidate(struct likex_vcpu *v)
+{
+	v->stale = true;
+	v->fpu_valid = false;
+}
+
+void likex_vcpu_error(const struct likex_vcpu *v, struct likex_vcpu_error *error)
+{
+	*error = v->error;
+}
+
+void likex_vcpu_get_stats(const struct likex_vcpu *v,
+			  struct likex_emul_stats *stats)
+{
+	likex_emul_get_stats(v->emul, stats);
+}
+
+struct likex_vcpu *likex_vcpu_new(const struct likex_vcpu_config *config)
+{
+	struct likex_vcpu *v;
+
+	if (!config || !config->ops || !config->ops->run || !config->ops->ioctl ||
+	    !config->run || !config->map) {
+		errno = EINVAL;
+		return NULL;
+	}
+	v = calloc(1, sizeof(*v));
+	if (!v)
+		return NULL;
+	v->cfg = *config;
+	v->emul_ops.map = emul_map;
+	v->emul_ops.fpu_get = emul_fpu_get;
+	v->emul_ops.fpu_put = emul_fpu_put;
+	v->emul_ops.pkru = emul_pkru;
+	v->emul_ops.generation = config->generation;
+	v->emul = likex_emul_new(&v->emul_ops, v, config->emul);
+	if (!v->emul) {
+		free(v);
+		return NULL;
+	}
+	v->synced = (config->sync_regs & SYNC_ALL) == SYNC_ALL;
+	v->state = v->synced ? &config->run->s.regs : &v->copy;
+	v->step.regs = &v->state->regs;
+	v->step.sregs = &v->state->sregs;
+	return v;
+}
+
+void likex_vcpu_free(struct likex_vcpu *v)
+{
+	if (!v)
+		return;
+	likex_emul_free(v->emul);
+	free(v);
+}

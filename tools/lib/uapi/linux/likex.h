@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * LiKeX: what its user-space interface has beyond KVM's (linux/kvm.h).
+ *
+ * Everything else, ioctl numbers, structures and exit reasons, is KVM's.
+ */
+#ifndef _UAPI_LINUX_LIKEX_H
+#define _UAPI_LINUX_LIKEX_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Numbers 0x20 to 0x3f of this type are LiKeX's. */
+#define LIKEX_IOCTL_TYPE	0xAF
+
+/**
+ * struct likex_vcpu_ioctl - a vCPU ioctl and the vCPU that it is for
+ * @vcpu: id of the vCPU
+ * @cmd: the vCPU ioctl, one of KVM's (KVM_GET_REGS, ...) but not KVM_RUN
+ * @arg: its argument, as the third argument of ioctl(2)
+ *
+ * Device, VM and vCPUs share one descriptor. KVM_RUN takes the vCPU's id as its
+ * argument; every other vCPU ioctl goes to the only vCPU, or, where there are
+ * several, to the one named here.
+ */
+struct likex_vcpu_ioctl {
+	__u32 vcpu;
+	__u32 cmd;
+	__u64 arg;
+};
+
+/*
+ * LIKEX_VCPU_IOCTL returns what @cmd returns. Errors of its own: -EFAULT for a
+ * pointer that cannot be read, -EINVAL if there is no such vCPU, -ENOTTY if
+ * @cmd is no vCPU ioctl.
+ */
+#define LIKEX_VCPU_IOCTL	_IOWR(LIKEX_IOCTL_TYPE, 0x20, struct likex_vcpu_ioctl)
+
+/* Values of kvm_run.exit_reason; KVM's own stay far below. */
+#define LIKEX_EXIT_MMIO		0x10000
+
+/* Values of likex_exit_mmio.access */
+#define LIKEX_MMIO_READ		0	/* a data read */
+#define LIKEX_MMIO_WRITE	1	/* a data write, or a read and write */
+#define LIKEX_MMIO_FETCH	2	/* an instruction fetch */
+
+/* Bits of likex_exit_mmio.flags */
+#define LIKEX_MMIO_GVA_VALID	(1 << 0)	/* gva is the linear address of the access */
+#define LIKEX_MMIO_PAGE_WALK	(1 << 1)	/* the access was the guest's own page walk */
+#define LIKEX_MMIO_EVENT	(1 << 2)	/* while an event was delivered, which is kept */
+
+/**
+ * struct likex_exit_mmio - the guest accessed an address without a memory slot
+ * @gpa: guest-physical address of the access
+ * @gva: guest-linear address, if LIKEX_MMIO_GVA_VALID is set
+ * @access: one of LIKEX_MMIO_READ, LIKEX_MMIO_WRITE and LIKEX_MMIO_FETCH
+ * @flags: LIKEX_MMIO_* bits
+ *
+ * With exit reason LIKEX_EXIT_MMIO it lies where the other exits' data lie in
+ * struct kvm_run (at &kvm_run.hw). The instruction has had no effect and RIP is
+ * at its start: user space emulates it, or removes the cause, and runs again.
+ * The instruction's length is not here, since the processor does not define it
+ * for an EPT violation (SDM volume 3, "VM-Exit Instruction-Information Field"
+ * and "Basic VM-Exit Information").
+ */
+struct likex_exit_mmio {
+	__u64 gpa;
+	__u64 gva;
+	__u32 access;
+	__u32 flags;
+};
+
+#endif /* _UAPI_LINUX_LIKEX_H */

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Differential test against the processor this runs on.
+ *
+ * Each case is executed twice on the same registers and memory: by the
+ * emulator, and for real, in user mode, from a signal handler's return to the
+ * next signal. Registers, flags, vector registers, memory and exceptions are
+ * compared. 64-bit code runs as it is; 32- and 16-bit code runs in segments of
+ * a local descriptor table, so limits and types are the processor's, too.
+ */
+#include "gen.h"
+#include "native.h"
+#include <errno.h>
+#include <sys/mman.h>
+
+#define ARENA      0x20000000ull
+#define PAGES      20
+#define CODE       0x21000000ull	/* two pages of code, */
+#define LANDING    0x21010000ull	/* and one that branches may go to */
+#define GS_BASE    0x0000123400000000ull
+
+/* Guest-physical: page tables below, arena above. */
+#define GPA_TABLES 0x1000ull
+#define GPA_CODE   0x40000ull
+#define GPA_ARENA  0x50000ull
+#define GPA_PAGES  0x80
+
+/* What a page of the arena is, natively and in the emulated machine. */
+static const struct {
+	int prot;
+	enum page_kind kind;
+	u64 flags;		/* of the page-table entry */
+} arena[PAGES] = {
+#define RW(kind) { PROT_READ | PROT_WRITE, kind, 7 }
+#define RO(kind) { PROT_READ, kind, 5 }
+#define HOLE { PROT_NONE, PAGE_RAM, 0 }
+	RW(PAGE_RAM), RW(PAGE_RAM), RW(PAGE_DEV), RW(PAGE_DEV), RW(PAGE_RAM),
+	RO(PAGE_RAM), RW(PAGE_RAM), HOLE, RW(PAGE_RAM), RW(PAGE_DEV),
+	RW(PAGE_RAM), RO(PAGE_DEV), RW(PAGE_RAM), HOLE, RW(PAGE_RAM),
+	RW(PAGE_DEV), RW(PAGE_RAM), RW(PAGE_RAM), RW(PAGE_RAM), RW(PAGE_RAM),
+};
+
+struct test {
+	struct gen gen;
+	struct rig rig;
+	struct gen_case c;
+	struct native_state in, out;
+	struct native_mode mode;
+	int result;
+	bool strict, verbose;
+	u64 explained[4];
+	u64 run, skipped, faults, ios, steps, unlocked;
+};
+
+/* Mostly near the border between two pages, where the work is. */
+static u64 target(struct gen *g, unsigned int len)
+{
+	u64 page = rng_below(&g->rng, PAGES) * RIG_PAGE;
+
+	switch (rng_below(&g->rng, 8)) {
+	case 0:
+	case 1:
+	case 2:
+		return ARENA + page + rng_below(&g->rng, RIG_PAGE);
+	case 3:
+		return ARENA + page - rng_below(&g->rng, len + 1);
+	case 4:
+		/* Not canonical, or on the edge of it. */
+		if (g->bits == 64 && rng_one_in(&g->rng, 8))
+			return 0x0000800000000000ull - rng_below(&g->rng, 40);
+		/* fall through */
+	default:
+		return ARENA + page + rng_below(&g->rng, RIG_PAGE / 32) * 32;
+	}
+}
+
+static u64 gpa_of(unsigned int page)
+{
+	/* Two are swapped, so that not all neighbours are neighbours. */
+	if (page == 16 || page == 18)
+		page = 34 - page;
+	return GPA_ARENA + page * RIG_PAGE;
+}
+
+static void machine_init(struct test *t)
+{
+	struct rig *r = &t->rig;
+	struct tables tb;
+	unsigned int i;
+
+	rig_init(r, GPA_PAGES, NULL);
+	tables_init(&tb, r, 4, GPA_TABLES);
+	for (i = 0; i < PAGES; i++) {
+		rig_kind(r, gpa_of(i), RIG_PAGE, arena[i].kind);
+		if (arena[i].flags)
+			tables_map(&tb, ARENA + i * RIG_PAGE, gpa_of(i), arena[i].flags);
+	}
+	for (i = 0; i < 2; i++)
+		tables_map(&tb, CODE + i * RIG_PAGE, GPA_CODE + i * RIG_PAGE, 5);
+	rig_mode(r, 64, 3);
+	r->sregs.cr3 = tb.root;
+	r->sregs.cr0 = 0x80050033;
+}
+
+static void native_memory(u64 at, u64 len, int prot)
+{
+	void *p = mmap((void *)at, len, prot, MAP_PRIVATE | MAP_ANONYMOUS |
+		       MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (p != (void *)at) {
+		fprintf(stderr, "cannot map %#llx: %s\n", (unsigned long long)at,
+			strerror(errno));
+		exit(2);
+	}
+}
+
+static void arena_init(struct test *t)
+{
+	unsigned int i, j;
+	u64 v;
+
+	native_memory(ARENA, PAGES * RIG_PAGE, PROT_READ | PROT_WRITE);
+	native_memory(CODE, 2 * RIG_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+	native_memory(LANDING, RIG_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+	memset((void *)LANDING, 0xcc, RIG_PAGE);
+	for (i = 0; i < PAGES; i++) {
+		u8 *native = (u8 *)(ARENA + i * RIG_PAGE);
+
+		for (j = 0; j < RIG_PAGE; j += 8) {
+			v = rng_value(&t->gen.rng);
+			memcpy(native + j, &v, 8);
+		}
+		memcpy(rig_at(&t->rig, gpa_of(i)), native, RIG_PAGE);
+		if (mprotect(native, RIG_PAGE, arena[i].prot)) {
+			perror("mprotect");
+			exit(2);
+		}
+	}
+}
+
+/* The emulated memory as the native one is, where it can be read. */
+static void sync_memory(struct test *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++)
+		if (arena[i].prot != PROT_NONE)
+			memcpy(rig_at(&t->rig, gpa_of(i)),
+			       (void *)(ARENA + i * RIG_PAGE), RIG_PAGE);
+}
+
+static bool memory_differs(struct test *t)
+{
+	bool differs = false;
+	unsigned int i, j;
+
+	for (i = 0; i < PAGES; i++) {
+		const u8 *a = (u8 *)(ARENA + i * RIG_PAGE);
+		const u8 *b = rig_at(&t->rig, gpa_of(i));
+
+		if (arena[i].prot == PROT_NONE || !memcmp(a, b, RIG_PAGE))
+			continue;
+		for (j = 0; j < RIG_PAGE; j++)
+			if (a[j] != b[j])
+				printf("memory %llx: native %02x, emulated %02x\n",
+				       ARENA + i * RIG_PAGE + j, a[j], b[j]);
+		differs = true;
+	}
+	return differs;
+}
+
+static bool writable(u64 at, unsigned int len)
+{
+	u64 off;
+
+	for (off = at - ARENA; len; len--, off++)
+		if (off >= PAGES * RIG_PAGE ||
+		    !(arena[off / RIG_PAGE].prot & PROT_WRITE))
+			return false;
+	return true;
+}
+
+static void poke(struct test *t, u64 at, const void *data, unsigned int len)
+{
+	unsigned int i;
+
+	if (!writable(at, len))
+		return;
+	memcpy((void *)at, data, len);
+	for (i = 0; i < len; i++)
+		rig_at(&t->rig, gpa_of((at + i - ARENA) / RIG_PAGE))
+			[(at + i) % RIG_PAGE] = ((const u8 *)data)[i];
+}
+
+/* A value in the operand that makes the instruction do something. */
+static void prepare_operand(struct test *t)
+{
+	struct rng *g = &t->gen.rng;
+	u64 v[2] = { rng_value(g), rng_value(g) };
+
+	if (t->c.branches && !rng_one_in(g, 3)) {
+		v[0] = LANDING + rng_below(g, RIG_PAGE - 1);
+		if (t->gen.bits != 64)
+			v[0] -= t->gen.seg_base[1];
+		poke(t, t->c.regs.rsp, v, 8);
+	} else if (rng_one_in(g, 3)) {
+		v[0] = t->c.regs.rax;
+		v[1] = t->c.regs.rdx;
+	}
+	poke(t, t->c.operand, v, t->c.operand_len > 16 ? 16 : t->c.operand_len);
+}
+
+static void prepare_vectors(struct test *t)
+{
+	struct rng *g = &t->gen.rng;
+	unsigned int i, j;
+	u64 v;
+
+	for (i = 0; i < 16; i++) {
+		for (j = 0; j < 64; j += 8) {
+			v = rng_next(g);
+			memcpy(t->in.vec[i] + j, &v, 8);
+		}
+	}
+	/* Components in their initial state, at times. */
+	t->in.xstate = 0x47;
+	if (rng_one_in(g, 4))
+		t->in.xstate &= rng_next(g) | 1;
+	t->in.xstate &= native_xstate();
+	native_to_xsave(&t->in, t->rig.xsave);
+}
+
+static void prepare(struct test *t)
+{
+	struct rng *g = &t->gen.rng;
+
+	/* At times across the border of the two code pages. */
+	t->gen.code = CODE + (rng_one_in(g, 8) ? RIG_PAGE - rng_below(g, 15) :
+						 rng_below(g, 2000));
+	t->gen.code -= t->gen.bits == 64 ? 0 : t->gen.seg_base[1];
+	gen_make(&t->gen, &t->c);
+	if (rng_one_in(g, 8))
+		t->c.regs.rflags |= 0x40000;	/* AC */
+	if (rng_one_in(g, 8))
+		t->c.regs.rflags |= 0x100;	/* TF */
+	memset(&t->in, 0, sizeof(t->in));
+	t->in.regs = t->c.regs;
+	prepare_vectors(t);
+	prepare_operand(t);
+	memset((u8 *)t->mode.code_base + t->c.regs.rip, 0xcc, 16);
+	memcpy((u8 *)t->mode.code_base + t->c.regs.rip, t->c.code, t->c.len);
+	memcpy(rig_at(&t->rig, GPA_CODE), (void *)CODE, 2 * RIG_PAGE);
+}
+
+/* To the end, with pauses at random places and devices at random speed. */
+static int emulate(struct test *t)
+{
+	struct rig *r = &t->rig;
+	int res;
+
+	r->regs = t->in.regs;
+	r->pull = rng_one_in(&t->gen.rng, 2);
+	r->io_count = 0;
+	do {
+		res = rig_step(r);
+	} while (res == LIKEX_MORE && !(t->in.regs.rflags & 0x100));
+	t->ios += r->io_count;
+	t->rig.xcr0 = 7;
+	return res;
+}
+
+/* Only what stays inside the arena can be let loose on this process. */
+static bool can_run(struct test *t)
+{
+	const struct likex_fault *f = &t->rig.step.fault;
+	u64 rip = t->mode.code_base + t->rig.regs.rip;
+
+	if (t->result == LIKEX_UNSUPPORTED && t->rig.step.why == LIKEX_WHY_LOCK) {
+		t->unlocked++;
+		return false;
+	}
+	if (t->c.branches && t->result == LIKEX_DONE)
+		return rip - LANDING < RIG_PAGE || rip - ARENA < PAGES * RIG_PAGE ||
+		       rip < 0x10000;
+	if (t->result != LIKEX_FAULT || f->vector != 14)
+		return true;
+	return f->cr2 >= ARENA && f->cr2 < ARENA + PAGES * RIG_PAGE;
+}
+
+/*
+ * Differences that are no mistakes. Each is counted, and the memory made equal
+ * again.
+ */
+enum { CALL_STORES, STRING_HALVES, ODD_MOVBE, EXPLAINED };
+
+static const char *const explained[EXPLAINED] = {
+	[CALL_STORES] = "CALL to where it may not: the manual checks first, this processor "
+			"has stored the return address below RSP by then",
+	[STRING_HALVES] = "string instruction with 32-bit addresses in 64-bit code that "
+			  "faults: this processor has cleared the upper halves of RCX, "
+			  "RSI and RDI by then; the manual has no change",
+	[ODD_MOVBE] = "MOVBE with both an operand-size prefix and REX.W: this "
+		      "processor does it in parts, without the alignment check; the "
+		      "manual makes it an ordinary 8-byte access",
+};
+
+static bool check(bool same, const char *what, u64 native, u64 emulated)
+{
+	if (!same)
+		printf("%s: native %llx, emulated %llx\n", what,
+		       (unsigned long long)native, (unsigned long long)emulated);
+	return same;
+}
+
+static bool same_fault(struct test *t)
+{
+	const struct likex_fault *f = &t->rig.step.fault;
+	unsigned int trap = t->out.trapno;
+	bool ok = true;
+
+	/* A branch that is done ends in a fetch that may fault. */
+	if (t->result == LIKEX_DONE && t->c.branches && trap == 14)
+		return check(t->out.cr2 == t->out.regs.rip + t->mode.code_base, "CR2",
+			     t->out.cr2, t->out.regs.rip);
+	if (t->result != LIKEX_FAULT)
+		return check(trap == 3 || trap == 1, "exception", trap, 0);
+	t->faults++;
+	ok &= check(trap == f->vector, "exception", trap, f->vector);
+	if (f->has_error)
+		ok &= check(t->out.error == f->error, "error code", t->out.error,
+			    f->error);
+	if (f->vector == 14)
+		ok &= check(t->out.cr2 == f->cr2, "CR2", t->out.cr2, f->cr2);
+	return ok;
+}
+
+static bool halves_explained(struct test *t, unsigned int reg, u64 native,
+			     u64 emulated)
+{
+	if (t->result != LIKEX_FAULT || !t->c.string32 || native == emulated ||
+	    native != (u32)emulated || (reg != 2 && reg != 4 && reg != 5))
+		return false;
+	t->explained[STRING_HALVES]++;
+	return true;
+}
+
+static bool same_regs(struct test *t)
+{
+	static const char *const names[] = {
+		"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8",
+		"r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
+	};
+	const u64 *a = (const u64 *)(void *)&t->out.regs;
+	const u64 *b = (const u64 *)(void *)&t->rig.regs;
+	u64 mask, flags = 0xcd5;
+	bool ok = true;
+	unsigned int i;
+
+	if (t->result != LIKEX_FAULT && !t->strict)
+		flags &= ~t->c.undefined;
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		/* Outside 64-bit mode, what is above 32 bits is undefined. */
+		mask = t->gen.bits == 64 ? ~0ull : 0xffffffff;
+		if (i == 6 && t->mode.stack16)
+			mask = 0xffff;
+		if (halves_explained(t, i, a[i], b[i]))
+			continue;
+		ok &= check(!((a[i] ^ b[i]) & mask), names[i], a[i], b[i]);
+	}
+	ok &= check(!((t->out.regs.rflags ^ t->rig.regs.rflags) & flags), "rflags",
+		    t->out.regs.rflags, t->rig.regs.rflags);
+	return ok;
+}
+
+static bool same_vectors(struct test *t)
+{
+	struct native_state emulated;
+	bool ok = true;
+	unsigned int i;
+
+	memset(&emulated, 0, sizeof(emulated));
+	native_from_xsave(&emulated, t->rig.xsave);
+	for (i = 0; i < 16; i++) {
+		if (!memcmp(emulated.vec[i], t->out.vec[i], 64))
+			continue;
+		printf("vector register %u\n", i);
+		print_bytes("  native  ", t->out.vec[i], 64);
+		print_bytes("  emulated", emulated.vec[i], 64);
+		ok = false;
+	}
+	return ok;
+}
+
+static bool same_trap(struct test *t)
+{
+	bool native = t->out.trapno == 1;
+	bool emulated = t->result != LIKEX_FAULT &&
+			(t->rig.step.events & LIKEX_EVENT_SINGLE_STEP);
+
+	t->steps += native;
+	if (t->c.branches && t->out.trapno == 14)
+		return true;
+	return check(native == emulated, "single-step", native, emulated);
+}
+
+static void describe(struct test *t)
+{
+	char text[128];
+
+	disassemble(text, sizeof(text), t->c.code, t->c.len, t->gen.bits);
+	printf("case %llu: %s: %s (%u-bit)\n", (unsigned long long)t->run,
+	       gen_name(&t->c), text, t->gen.bits);
+	print_bytes("code:", t->c.code, t->c.len);
+	printf("operand at %llx, emulator: %s, vector %u, why %u\n",
+	       (unsigned long long)t->c.operand, result_str(t->result),
+	       t->rig.step.fault.vector, t->rig.step.why);
+	native_describe(&t->mode);
+	print_regs("before:", &t->in.regs);
+	print_regs("native:", &t->out.regs);
+	print_regs("emulated:", &t->rig.regs);
+}
+
+/* A 16-bit stack segment makes the kernel's return lose RSP's upper half. */
+static bool needs_rsp(const struct test *t)
+{
+	char text[128];
+
+	disassemble(text, sizeof(text), t->c.code, t->c.len, t->gen.bits);
+	return t->mode.stack16 && (strstr(text, "sp") || strstr(text, "ah"));
+}
+
+/* To be left alone altogether: its exceptions differ. */
+static bool odd_movbe(struct test *t)
+{
+	const u8 *p = t->c.code;
+	bool p66 = false;
+
+	if (strncmp(gen_name(&t->c), "movbe", 5))
+		return false;
+	for (; (*p & 0xf0) != 0x40 && *p != 0x0f; p++)
+		p66 |= *p == 0x66;
+	if (!p66 || (*p & 0xf8) != 0x48)
+		return false;
+	t->explained[ODD_MOVBE]++;
+	return true;
+}
+
+static bool memory_explained(struct test *t)
+{
+	if (t->result != LIKEX_FAULT || strncmp(gen_name(&t->c), "call", 4) ||
+	    t->rig.step.fault.vector != 13)
+		return false;
+	t->explained[CALL_STORES]++;
+	sync_memory(t);
+	return true;
+}
+
+static bool one(struct test *t)
+{
+	bool ok;
+
+	prepare(t);
+	t->result = emulate(t);
+	if (!can_run(t) || needs_rsp(t) || odd_movbe(t)) {
+		t->skipped++;
+		sync_memory(t);
+		return true;
+	}
+	t->out = t->in;
+	if (t->verbose) {
+		describe(t);
+		fflush(stdout);
+	}
+	native_run(&t->mode, &t->out);
+	if (t->c.result_undefined) {
+		sync_memory(t);
+		return true;
+	}
+	t->run++;
+	ok = check(t->result != LIKEX_UNSUPPORTED, "emulated", 1, 0);
+	ok &= same_fault(t);
+	ok &= same_regs(t);
+	ok &= same_vectors(t);
+	ok &= same_trap(t);
+	ok &= memory_explained(t) || !memory_differs(t);
+	if (!ok)
+		describe(t);
+	return ok;
+}
+
+static void use_mode(struct test *t, unsigned int bits)
+{
+	native_mode(&t->mode, bits, &t->gen.rng, ARENA, CODE);
+	t->gen.bits = bits;
+	memcpy(t->gen.seg_base, t->mode.seg_base, sizeof(t->gen.seg_base));
+	t->gen.segs = t->mode.usable;
+	native_sregs(&t->mode, &t->rig.sregs);
+}
+
+static int run_mode(struct test *t, unsigned int bits, u64 count)
+{
+	u64 start = t->run, tries = 0;
+
+	for (; t->run - start < count; tries++) {
+		if (tries % 64 == 0)
+			use_mode(t, bits);
+		if (!one(t))
+			return 1;
+		if (tries > count * 20 + 10000) {
+			printf("only %llu of %llu cases can be run\n",
+			       (unsigned long long)(t->run - start),
+			       (unsigned long long)count);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {
+		.about = "Compare the emulator with this processor, instruction by instruction.",
+		.count = 200000,
+		.extra_name = "bits",
+		.extra_help = "16, 32 or 64: that mode only; or \"strict\": undefined flags too",
+	};
+	static struct test t;
+	unsigned int only = 0, share, i;
+	int failed = 0;
+
+	options_parse(&o, argc, argv);
+	if (o.extra)
+		only = atoi(o.extra);
+	t.strict = o.extra && !only;
+	if (!native_init(GS_BASE))
+		return 77;
+	t.verbose = o.verbose;
+	t.gen.rng.s = o.seed;
+	t.gen.vectors = true;
+	t.gen.invalid_lock = true;
+	t.gen.target = target;
+	machine_init(&t);
+	arena_init(&t);
+	/* Half for 64-bit code, the rest for the two others. */
+	for (share = 64; share >= 16 && !failed; share /= 2) {
+		if (only && only != share)
+			continue;
+		failed = run_mode(&t, share, only ? o.count :
+				  share == 64 ? o.count / 2 : o.count / 4);
+	}
+	printf("%llu cases, %llu exceptions, %llu device transactions, %llu single steps, "
+	       "%llu not run, %llu locked across separate pages; %s\n",
+	       (unsigned long long)t.run, (unsigned long long)t.faults,
+	       (unsigned long long)t.ios, (unsigned long long)t.steps,
+	       (unsigned long long)t.skipped, (unsigned long long)t.unlocked,
+	       failed ? "DIFFERENCE" : "0 differences");
+	for (i = 0; i < EXPLAINED; i++)
+		printf("explained, %llu times: %s\n",
+		       (unsigned long long)t.explained[i], explained[i]);
+	rig_destroy(&t.rig);
+	return failed;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the library's tests share: a small machine around the emulator.
+ *
+ * Its guest-physical memory is an array of pages, each of a kind. Device pages
+ * keep their bytes in the same array, so a test can compare memory without
+ * minding which kind a page was.
+ */
+#ifndef RIG_H
+#define RIG_H
+
+#include <likex/emul.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int64_t s64;
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define BIT(n) (1ull << (n))
+#define RIG_PAGE 4096ull
+
+enum page_kind { PAGE_NONE, PAGE_RAM, PAGE_ROM, PAGE_DEV };
+
+#define IO_LOG 64
+
+struct rig {
+	struct likex_emul *emul;
+	struct likex_emul_ops ops;
+	uint64_t generation;
+	struct likex_emul_config config;
+	struct likex_step step;
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	u8 xsave[4096] __attribute__((aligned(64)));
+	u64 xcr0;
+	u32 pkru;
+	u64 pdptrs[4];
+
+	u8 *mem;		/* @pages pages, from guest-physical 0 */
+	u8 *kind;
+	u64 pages;
+	bool pull;		/* devices answer through LIKEX_IO */
+	u8 port_value;		/* what every byte of a port reads as */
+	unsigned int fpu_gets, fpu_puts;
+	bool outside;		/* a device access beyond all pages was made */
+	unsigned int io_count;	/* transactions, all of them */
+	struct likex_io io_log[IO_LOG];
+};
+
+/* Where build_*() put page tables, from where on they allocate. */
+struct tables {
+	struct rig *rig;
+	u64 next;		/* guest-physical address of the next free page */
+	u64 root;
+	unsigned int levels;	/* 2 (32-bit), 3 (PAE), 4, 5 */
+};
+
+void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config);
+void rig_destroy(struct rig *r);
+/* Flat segments and control registers for a mode; no paging but in 64. */
+void rig_mode(struct rig *r, unsigned int bits, unsigned int cpl);
+void rig_kind(struct rig *r, u64 gpa, u64 len, enum page_kind kind);
+u8 *rig_at(struct rig *r, u64 gpa);
+/* One instruction to its end; counts the transactions if devices are pulled. */
+int rig_step(struct rig *r);
+/* Carry out a transaction that LIKEX_IO has handed out. */
+void rig_io(struct rig *r, struct likex_io *io);
+
+void tables_init(struct tables *t, struct rig *r, unsigned int levels, u64 at);
+/* Map a page; flags are entry bits of the leaf, the upper levels allow all. */
+void tables_map(struct tables *t, u64 lin, u64 gpa, u64 flags);
+/* Host address of the entry for @lin at @level (1: leaf). */
+void *tables_entry(struct tables *t, u64 lin, unsigned int level);
+
+/* xorshift64*: small, seeded, good enough to choose cases. */
+struct rng { u64 s; };
+u64 rng_next(struct rng *g);
+static inline u64 rng_below(struct rng *g, u64 n) { return rng_next(g) % n; }
+static inline bool rng_one_in(struct rng *g, u64 n) { return !rng_below(g, n); }
+/* A value of the kind that finds mistakes: small, edges, patterns, random. */
+u64 rng_value(struct rng *g);
+
+/* --seed, --count and the like; exits on --help or a mistake. */
+struct options {
+	const char *about;
+	u64 seed, count;
+	const char *extra_name;	/* one more option with a value, or NULL */
+	const char *extra_help;
+	const char *extra;
+	bool verbose;
+};
+void options_parse(struct options *o, int argc, char **argv);
+
+void print_bytes(const char *what, const u8 *p, unsigned int n);
+void print_regs(const char *what, const struct kvm_regs *r);
+const char *result_str(int result);
+void disassemble(char *to, size_t size, const u8 *code, unsigned int len,
+		 unsigned int bits);
+
+#endif /* RIG_H */

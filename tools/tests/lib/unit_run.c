@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * likex_vcpu_run() against a kernel that is played: it executes nothing, but
+ * hands out scripted exits, and takes and gives registers as the kernel does.
+ */
+#include "unit.h"
+#include <errno.h>
+#include <likex/vcpu.h>
+#include <linux/likex.h>
+
+#define MEMORY  0x10000ull
+#define DEVICE  0xd0000ull
+#define SCRIPT  8
+
+enum exit_kind { END, MMIO, KVM_FAIL, HLT, SIGNAL };
+
+struct script {
+	enum exit_kind kind;
+	struct likex_exit_mmio mmio;
+	u8 insn[4];		/* KVM_FAIL: bytes that come along */
+};
+
+struct fake {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_vcpu_events events;
+	struct kvm_debugregs dr;
+	u8 xsave[4096];
+	struct kvm_run *run;
+	u8 page[8192] __attribute__((aligned(4096)));
+	u8 memory[MEMORY];
+	struct script script[SCRIPT];
+	unsigned int at, runs, ioctls, xsaves;
+	bool sync;
+	struct likex_vcpu *vcpu;
+};
+
+static void take_registers(struct fake *f)
+{
+	struct kvm_run *run = f->run;
+
+	if (run->kvm_dirty_regs & KVM_SYNC_X86_REGS)
+		f->regs = run->s.regs.regs;
+	if (run->kvm_dirty_regs & KVM_SYNC_X86_SREGS)
+		f->sregs = run->s.regs.sregs;
+	if (run->kvm_dirty_regs & KVM_SYNC_X86_EVENTS)
+		f->events = run->s.regs.events;
+	run->kvm_dirty_regs = 0;
+}
+
+static void give_registers(struct fake *f)
+{
+	struct kvm_run *run = f->run;
+
+	if (run->kvm_valid_regs & KVM_SYNC_X86_REGS)
+		run->s.regs.regs = f->regs;
+	if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)
+		run->s.regs.sregs = f->sregs;
+	if (run->kvm_valid_regs & KVM_SYNC_X86_EVENTS)
+		run->s.regs.events = f->events;
+}
+
+static int fake_run(void *handle)
+{
+	struct fake *f = handle;
+	const struct script *s = &f->script[f->at];
+	struct kvm_run *run = f->run;
+
+	f->runs++;
+	if (f->sync)
+		take_registers(f);
+	if (s->kind == SIGNAL) {
+		f->at++;
+		return -EINTR;
+	}
+	memset(run->padding, 0, sizeof(run->padding));
+	run->exit_reason = KVM_EXIT_HLT;
+	if (s->kind == MMIO) {
+		run->exit_reason = LIKEX_EXIT_MMIO;
+		memcpy(run->padding, &s->mmio, sizeof(s->mmio));
+	} else if (s->kind == KVM_FAIL) {
+		run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+		run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+		run->emulation_failure.ndata = 3;
+		run->emulation_failure.flags = 1;
+		run->emulation_failure.insn_size = 15;
+		memcpy(run->emulation_failure.insn_bytes, s->insn, sizeof(s->insn));
+	}
+	if (s->kind != END)
+		f->at++;
+	if (f->sync)
+		give_registers(f);
+	return 0;
+}
+
+static void copy(void *to, const void *from, size_t n)
+{
+	memcpy(to, from, n);
+}
+
+static int fake_ioctl(void *handle, unsigned long cmd, void *arg)
+{
+	struct fake *f = handle;
+	struct kvm_xcrs *xcrs = arg;
+
+	f->ioctls++;
+	switch (cmd) {
+	case KVM_GET_REGS: copy(arg, &f->regs, sizeof(f->regs)); break;
+	case KVM_SET_REGS: copy(&f->regs, arg, sizeof(f->regs)); break;
+	case KVM_GET_SREGS: copy(arg, &f->sregs, sizeof(f->sregs)); break;
+	case KVM_SET_SREGS: copy(&f->sregs, arg, sizeof(f->sregs)); break;
+	case KVM_GET_VCPU_EVENTS: copy(arg, &f->events, sizeof(f->events)); break;
+	case KVM_SET_VCPU_EVENTS: copy(&f->events, arg, sizeof(f->events)); break;
+	case KVM_GET_DEBUGREGS: copy(arg, &f->dr, sizeof(f->dr)); break;
+	case KVM_SET_DEBUGREGS: copy(&f->dr, arg, sizeof(f->dr)); break;
+	case KVM_GET_XSAVE:
+		f->xsaves++;
+		copy(arg, f->xsave, sizeof(f->xsave));
+		break;
+	case KVM_SET_XSAVE: copy(f->xsave, arg, sizeof(f->xsave)); break;
+	case KVM_GET_XCRS:
+		memset(xcrs, 0, sizeof(*xcrs));
+		xcrs->nr_xcrs = 1;
+		xcrs->xcrs[0].value = 7;
+		break;
+	default:
+		return -ENOTTY;
+	}
+	return 0;
+}
+
+static const struct likex_vcpu_ops fake_ops = { fake_run, fake_ioctl };
+
+static void *fake_map(void *ctx, uint64_t gpa, bool write)
+{
+	struct fake *f = ctx;
+
+	(void)write;
+	return gpa < MEMORY ? f->memory + gpa : NULL;
+}
+
+/* Real mode, code at 0x1000, DS at the device. */
+static struct fake *fake_new(const void *code, size_t len, bool sync)
+{
+	struct likex_vcpu_config config = {
+		.ops = &fake_ops, .map = fake_map,
+		.sync_regs = sync ? KVM_SYNC_X86_VALID_FIELDS : 0,
+	};
+	struct fake *f = aligned_alloc(4096, (sizeof(*f) + 4095) & ~4095ull);
+	struct rig mode;
+
+	if (!f)
+		exit(2);
+	memset(f, 0, sizeof(*f));
+	rig_mode(&mode, 16, 0);
+	f->sregs = mode.sregs;
+	f->sregs.ds.base = DEVICE;
+	f->run = (struct kvm_run *)(void *)f->page;
+	f->regs.rip = 0x1000;
+	f->regs.rflags = 2;
+	f->regs.rax = 0x1234;
+	memcpy(f->memory + 0x1000, code, len);
+	f->sync = sync;
+	config.handle = config.ctx = f;
+	config.run = f->run;
+	f->vcpu = likex_vcpu_new(&config);
+	if (!f->vcpu)
+		exit(2);
+	return f;
+}
+
+static void fake_free(struct fake *f)
+{
+	likex_vcpu_free(f->vcpu);
+	free(f);
+}
+
+static void expect_exit(struct unit *u, struct fake *f, u32 reason)
+{
+	EXPECT_EQ(u, 0, likex_vcpu_run(f->vcpu));
+	EXPECT_EQ(u, reason, f->run->exit_reason);
+}
+
+static void write_and_read(struct unit *u, bool sync)
+{
+	struct fake *f = fake_new("\xa3\x10\x00\x8b\x1e\x10\x00", 7, sync);
+	struct kvm_run *run = f->run;
+
+	u->name = sync ? "write and read, synchronized registers" : "write and read, by ioctl";
+	f->script[0] = (struct script){ MMIO, { .gpa = DEVICE + 0x10, .access = 1 }, { 0 } };
+	f->script[1] = (struct script){ MMIO, { .gpa = DEVICE + 0x10 }, { 0 } };
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, DEVICE + 0x10, run->mmio.phys_addr);
+	EXPECT_EQ(u, 2, run->mmio.len);
+	EXPECT_EQ(u, 1, run->mmio.is_write);
+	EXPECT_EQ(u, 0x34, run->mmio.data[0]);
+	EXPECT_EQ(u, 0x12, run->mmio.data[1]);
+	EXPECT_EQ(u, true, likex_vcpu_pending(f->vcpu));
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, 0x1003, f->regs.rip);
+	EXPECT_EQ(u, 0, run->mmio.is_write);
+	EXPECT_EQ(u, 2, run->mmio.len);
+	memcpy(run->mmio.data, "\xcd\xab", 2);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0xabcd, f->regs.rbx);
+	EXPECT_EQ(u, 0x1007, f->regs.rip);
+	EXPECT_EQ(u, 3, f->runs);
+	/* With synchronized registers, nothing but KVM_RUN. */
+	EXPECT_EQ(u, sync ? 0 : 8, f->ioctls);
+	EXPECT_EQ(u, 0, f->xsaves);
+	fake_free(f);
+}
+
+static void other_exits(struct unit *u)
+{
+	struct fake *f = fake_new("\xf4", 1, true);
+
+	u->name = "other exits pass";
+	f->script[0].kind = SIGNAL;
+	EXPECT_EQ(u, -EINTR, likex_vcpu_run(f->vcpu));
+	f->regs.rip = 0x1234;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0x1234, f->regs.rip);
+	fake_free(f);
+}
+
+/* A signal after completion: the access is complete, nothing is lost. */
+static void signal_after(struct unit *u)
+{
+	struct fake *f = fake_new("\xa1\x00\x00", 3, true);
+
+	u->name = "signal after a completed read";
+	f->script[0].kind = MMIO;
+	f->script[1].kind = SIGNAL;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	memset(f->run->mmio.data, 0x5a, 8);
+	EXPECT_EQ(u, -EINTR, likex_vcpu_run(f->vcpu));
+	EXPECT_EQ(u, false, likex_vcpu_pending(f->vcpu));
+	EXPECT_EQ(u, 0x5a5a, f->regs.rax);
+	fake_free(f);
+}
+
+static void fault(struct unit *u, bool sync)
+{
+	struct fake *f = fake_new("\xa3\xff\xff", 3, sync);
+
+	u->name = "an exception is delivered";
+	f->script[0] = (struct script){ MMIO, { .gpa = DEVICE + 0xffff }, { 0 } };
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 1, f->events.exception.injected);
+	EXPECT_EQ(u, 13, f->events.exception.nr);
+	EXPECT_EQ(u, 1, f->events.exception.has_error_code);
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	/* An NMI that came in meanwhile is not to be overwritten. */
+	EXPECT_EQ(u, 0, f->events.flags & KVM_VCPUEVENT_VALID_NMI_PENDING);
+	fake_free(f);
+}
+
+static void page_fault(struct unit *u)
+{
+	struct fake *f = fake_new("", 0, true);
+
+	u->name = "a page fault loads CR2";
+	f->sregs.cr0 = 0x80000001;
+	f->sregs.cr3 = 0x2000;
+	*(u32 *)(void *)(f->memory + 0x2000) = 0x3007;
+	*(u32 *)(void *)(f->memory + 0x3004) = 0x1007;
+	memcpy(f->memory + 0x1000, "\xa3\x00\x80", 3);
+	f->regs.rip = 0x1000;
+	f->sregs.ds.base = 0;
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 14, f->events.exception.nr);
+	EXPECT_EQ(u, 2, f->events.exception.error_code);
+	EXPECT_EQ(u, 0x8000, f->sregs.cr2);
+	fake_free(f);
+}
+
+static void unsupported(struct unit *u)
+{
+	struct fake *f = fake_new("\x0f\xa2", 2, true);
+	struct likex_vcpu_error error;
+	struct kvm_run *run = f->run;
+
+	u->name = "what is not emulated";
+	f->script[0].kind = MMIO;
+	f->script[1] = (struct script){ MMIO, { .flags = LIKEX_MMIO_EVENT }, { 0 } };
+	expect_exit(u, f, KVM_EXIT_INTERNAL_ERROR);
+	EXPECT_EQ(u, KVM_INTERNAL_ERROR_EMULATION, run->emulation_failure.suberror);
+	EXPECT_EQ(u, 3, run->emulation_failure.ndata);
+	EXPECT_EQ(u, 1, run->emulation_failure.flags);
+	EXPECT_EQ(u, 2, run->emulation_failure.insn_size);
+	EXPECT_EQ(u, 0xa2, run->emulation_failure.insn_bytes[1]);
+	likex_vcpu_error(f->vcpu, &error);
+	EXPECT_EQ(u, LIKEX_WHY_INSN, error.why);
+	EXPECT_EQ(u, 0x1000, error.rip);
+	expect_exit(u, f, KVM_EXIT_INTERNAL_ERROR);
+	EXPECT_EQ(u, 1, run->emulation_failure.ndata);
+	EXPECT_EQ(u, 0, run->emulation_failure.flags);
+	likex_vcpu_error(f->vcpu, &error);
+	EXPECT_EQ(u, LIKEX_WHY_EVENT, error.why);
+	fake_free(f);
+}
+
+/* KVM's own failure: the bytes that it gives are used. */
+static void kvm_failure(struct unit *u)
+{
+	struct fake *f = fake_new("", 0, true);
+
+	u->name = "KVM's emulation failure";
+	f->script[0] = (struct script){ KVM_FAIL, { 0 }, { 0xa3, 0x20, 0x00 } };
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, DEVICE + 0x20, f->run->mmio.phys_addr);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0x1003, f->regs.rip);
+	fake_free(f);
+}
+
+static void step_and_shadow(struct unit *u)
+{
+	struct fake *f = fake_new("\xa3\x00\x00", 3, true);
+
+	u->name = "single-step and interrupt shadow";
+	f->regs.rflags |= 0x100;
+	f->events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 1, f->events.exception.injected);
+	EXPECT_EQ(u, 1, f->events.exception.nr);
+	EXPECT_EQ(u, 0, f->events.exception.has_error_code);
+	EXPECT_EQ(u, 0x4000, f->dr.dr6);
+	EXPECT_EQ(u, 0, f->events.interrupt.shadow);
+	EXPECT_EQ(u, KVM_VCPUEVENT_VALID_SHADOW, f->events.flags);
+	fake_free(f);
+}
+
+static void port(struct unit *u)
+{
+	struct fake *f = fake_new("\x6e", 1, true);	/* outsb from the device */
+	struct kvm_run *run = f->run;
+
+	u->name = "outs from a device";
+	f->regs.rdx = 0x3f8;
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	run->mmio.data[0] = 0x42;
+	expect_exit(u, f, KVM_EXIT_IO);
+	EXPECT_EQ(u, KVM_EXIT_IO_OUT, run->io.direction);
+	EXPECT_EQ(u, 0x3f8, run->io.port);
+	EXPECT_EQ(u, 1, run->io.size);
+	EXPECT_EQ(u, 1, run->io.count);
+	EXPECT_EQ(u, true, run->io.data_offset < 4096);
+	EXPECT_EQ(u, 0x42, f->page[run->io.data_offset]);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 1, f->regs.rsi);
+	fake_free(f);
+}
+
+static void repeated(struct unit *u)
+{
+	struct fake *f = fake_new("\xf3\xab", 2, true);
+	unsigned int i;
+
+	u->name = "rep stosw to a device";
+	f->sregs.es.base = DEVICE;
+	f->regs.rcx = 3;
+	f->script[0].kind = MMIO;
+	for (i = 0; i < 3; i++) {
+		expect_exit(u, f, KVM_EXIT_MMIO);
+		EXPECT_EQ(u, DEVICE + i * 2, f->run->mmio.phys_addr);
+	}
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0, f->regs.rcx);
+	EXPECT_EQ(u, 6, f->regs.rdi);
+	EXPECT_EQ(u, 2, f->runs);
+	fake_free(f);
+}
+
+static void vectors(struct unit *u)
+{
+	struct fake *f = fake_new("\x0f\x10\x06\x00\x00", 5, true);	/* movups xmm0, [0] */
+	u8 want[16];
+
+	u->name = "a vector load";
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, 8, f->run->mmio.len);
+	memset(f->run->mmio.data, 0x11, 8);
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, DEVICE + 8, f->run->mmio.phys_addr);
+	memset(f->run->mmio.data, 0x22, 8);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	memset(want, 0x11, 8);
+	memset(want + 8, 0x22, 8);
+	expect(u, !memcmp(f->xsave + 160, want, 16), "xmm0", 1, 0);
+	EXPECT_EQ(u, 2, f->xsave[512] & 2);
+	EXPECT_EQ(u, 1, f->xsaves);
+	fake_free(f);
+}
+
+/* Registers that are set by ioctl while an access is open. */
+static void set_meanwhile(struct unit *u)
+{
+	struct fake *f = fake_new("\xa1\x00\x00", 3, true);
+
+	u->name = "registers set by ioctl meanwhile";
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	f->regs.rbx = 0x99;
+	likex_vcpu_invalidate(f->vcpu);
+	memset(f->run->mmio.data, 0x5a, 8);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0x99, f->regs.rbx);
+	EXPECT_EQ(u, 0x5a5a, f->regs.rax);
+	fake_free(f);
+}
+
+static void refused_config(struct unit *u)
+{
+	struct likex_vcpu_config config = { .ops = &fake_ops };
+
+	u->name = "configuration without a run area";
+	EXPECT_EQ(u, true, likex_vcpu_new(&config) == NULL);
+	EXPECT_EQ(u, EINVAL, errno);
+	EXPECT_EQ(u, true, likex_vcpu_new(NULL) == NULL);
+}
+
+void unit_run(struct unit *u)
+{
+	write_and_read(u, true);
+	write_and_read(u, false);
+	other_exits(u);
+	signal_after(u);
+	fault(u, true);
+	fault(u, false);
+	page_fault(u);
+	unsupported(u);
+	kvm_failure(u);
+	step_and_shadow(u);
+	port(u);
+	repeated(u);
+	vectors(u);
+	set_meanwhile(u);
+	refused_config(u);
+}
