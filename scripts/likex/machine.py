@@ -180,7 +180,7 @@ class _Frames:
 def for_kernel(kernel, **chosen):
     """Return the machine a kernel needs: a debug kernel is bearable only on a faster clock and with more memory."""
     if kernel.flavour == "debug":
-        chosen = {"ips": 400_000_000, "memory": 1024, **chosen}
+        chosen = {"ips": 400_000_000, "memory": 512, **chosen}
     return Machine(**chosen)
 
 

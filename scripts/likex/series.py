@@ -153,7 +153,7 @@ def onto(kernel):
     kernel = pathlib.Path(kernel).resolve()
     if not (kernel / "Kconfig").exists() or not (kernel / "arch" / "x86").is_dir():
         raise Fail(f"{kernel} is not a kernel tree")
-    where = BUILD / "trees" / f"{kernel.name}-{digest(kernel)}"
+    where = BUILD / "trees" / f"{kernel.name}-{digest(str(kernel))}"
     with step(f"copying {kernel} (it is left as it is)"):
         _copy(kernel, where)
     refused = {}

@@ -71,12 +71,16 @@ def matches(expected, said):
     return re.fullmatch(pattern, said) is not None
 
 
-def _run_blocks(t, how, where, env=None):
+def _run_blocks(t, how, home, env=None, prepare=None):
+    """Run the blocks of one kind, each from `home` on, after what prepare() does for it."""
     count = 0
     for path in documents():
         for block in blocks(path):
             if block.how != how:
                 continue
+            where = home
+            if prepare:
+                prepare()
             for command, expected in block.commands:
                 said = t.run(["bash", "-c", "exec 2>&1; " + command], cwd=where, env=env, timeout=1500).stdout
                 t.check(not expected or matches(expected, said),
@@ -119,7 +123,11 @@ def scratch(t):
         env = {"HOME": str(home), "LIKEX_CACHE": str(cache()), "GIT_EDITOR": "true", "GIT_SEQUENCE_EDITOR": "true",
                "GIT_AUTHOR_NAME": "A. Developer", "GIT_AUTHOR_EMAIL": "developer@localhost",
                "GIT_COMMITTER_NAME": "A. Developer", "GIT_COMMITTER_EMAIL": "developer@localhost"}
-        _run_blocks(t, "scratch", copy, env)
+
+        def pristine_kernel():
+            capture(["git", "checkout", "-q", "-f", "-B", "mine", "origin/pristine"], cwd=home / "linux")
+            capture(["git", "clean", "-q", "-f", "-d", "-x"], cwd=home / "linux")
+        _run_blocks(t, "scratch", copy, env, pristine_kernel)
 
 
 @test("docs.tests-named")
@@ -129,7 +137,7 @@ def tests_named(t):
         for block in blocks(path):
             if block.how.startswith("test "):
                 t.check(block.how[5:] in suite.REGISTRY, f"{block.place}: there is no test {block.how[5:]}")
-        for name in re.findall(r"`((?:machine|series|kunit|bench|docs|lib|both|guest|host|vcpu)\.[\w-]+)`",
+        for name in re.findall(r"`((?:machine|series|kunit|bench|docs|lib|both|guest|host|vcpu)\.(?!py`)[\w-]+)`",
                                path.read_text()):
             t.check(name in suite.REGISTRY, f"{path.name} names the test {name}, which does not exist")
 
