@@ -23,8 +23,9 @@ MODELS = {
 }
 KINDS = ("bochs", "bochs-2.7", "qemu", "qemu-tcg")
 
-# Deterministic by construction: virtual time only, and no RDRAND and RDSEED, which
-# Bochs seeds from the host's clock.
+# Deterministic by construction: virtual time only (the screen's refresh included,
+# which else interrupts the processors' turns by the host's clock), and no RDRAND and
+# RDSEED, which Bochs seeds from that clock.
 BOCHSRC = """\
 config_interface: textconfig
 display_library: {display}
@@ -33,6 +34,7 @@ memory: guest={memory}, host={memory}
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 clock: sync={sync}, time0=1000000000, rtc_sync=0
+vga: extension=vbe, update_freq=5, realtime=0
 pci: enabled=1, chipset=i440fx
 ata0-master: type=cdrom, path=boot.iso, status=inserted
 boot: cdrom
@@ -250,7 +252,7 @@ def _bochs(machine, kernel, where, append, terminal):
     (where / "bochsrc").write_text(BOCHSRC.format(
         display="nogui" if fast else 'rfb, options="timeout=0"',
         # Debian's is built with sound, and falls over where the host has no card.
-        sound="" if fast else "sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy\n",
+        sound="speaker: enabled=0\n" if fast else "sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy\n",
         features=', exclude_features="rdrand,rdseed"' if fast else "", model=machine.model, cpus=machine.cpus,
         ips=machine.ips, quantum=machine.quantum, memory=machine.memory,
         sync="slowdown" if terminal else "none",
@@ -280,7 +282,8 @@ def _iso(machine, kernel, where, append):
 def _qemu(machine, kernel, where, append, terminal):
     packages.need("qemu")
     serial = terminal or f"file:{where / 'console'}"
-    accelerator = ["-accel", "tcg", "-cpu", "max"] if machine.kind == "qemu-tcg" else \
+    # One thread for all processors: with one each, QEMU 7.2 can run code that is being patched half old, half new.
+    accelerator = ["-accel", "tcg,thread=single", "-cpu", "max"] if machine.kind == "qemu-tcg" else \
         ["-accel", "kvm", "-cpu", "host"]
     command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                *accelerator, "-smp", machine.cpus, "-m", machine.memory,
