@@ -23,9 +23,9 @@ MODELS = {
 }
 KINDS = ("bochs", "bochs-2.7", "qemu", "qemu-tcg")
 
-# Deterministic by construction: virtual time only (the screen's refresh included,
-# which else interrupts the processors' turns by the host's clock), and no RDRAND and
-# RDSEED, which Bochs seeds from that clock.
+# Deterministic with one processor, nearly so with two (Documentation/machine.md):
+# virtual time only, for the screen's refresh too, and no RDRAND and RDSEED, which Bochs
+# seeds from the host's clock.
 BOCHSRC = """\
 config_interface: textconfig
 display_library: {display}
