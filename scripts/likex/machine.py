@@ -282,7 +282,7 @@ def _iso(machine, kernel, where, append):
 def _qemu(machine, kernel, where, append, terminal):
     packages.need("qemu")
     serial = terminal or f"file:{where / 'console'}"
-    # One thread for all processors: with one each, QEMU 7.2 can run code that is being patched half old, half new.
+    # One thread for all processors: with one each, a kernel once panicked here on an instruction under patching.
     accelerator = ["-accel", "tcg,thread=single", "-cpu", "max"] if machine.kind == "qemu-tcg" else \
         ["-accel", "kvm", "-cpu", "host"]
     command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",

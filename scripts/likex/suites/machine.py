@@ -159,7 +159,7 @@ def same_1(t):
     _twice(t, 1)
 
 
-# On a loaded host about one run in eight differs in its timing: something of the host's
+# On a loaded host a run differs in its timing now and then (two of eight): something of the host's
 # clock still reaches Bochs's turns of the processors (Documentation/machine.md). Until that
 # is found this test fails now and then, and rightly so; it is kept out of the usual run.
 @test("machine.same-2", exhaustive=True)
