@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -190,8 +189,3 @@ def write(path, data):
     else:
         new.write_text(data)
     os.replace(new, path)
-
-
-def have(program):
-    """Tell whether a program is on PATH."""
-    return shutil.which(program) is not None

@@ -14,6 +14,7 @@ import time
 
 from . import emulator, packages
 from .base import Fail, capture, end, shown
+from .initramfs import Archive
 
 # To Linux the three models have different faults, so they walk different mitigation paths.
 MODELS = {
@@ -228,16 +229,15 @@ def boot(machine, kernel, initrd, steps, where, append="", limit=60, on_output=N
     where = pathlib.Path(where)
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
-    from .initramfs import Archive
     extra = Archive()
     extra.file("job", job(steps), 0o644)
     (where / "initrd").write_bytes(initrd + extra.bytes())
     if machine.kind.startswith("qemu"):
-        command, env = _qemu(machine, kernel, where, append, terminal)
+        command = _qemu(machine, kernel, where, append, terminal)
     else:
-        command, env = _bochs(machine, kernel, where, append, terminal)
+        command = _bochs(machine, kernel, where, append, terminal)
     (where / "command").write_text(" ".join(map(str, command)) + "\n")
-    outcome = _run(command, env, steps, where, limit, on_output)
+    outcome = _run(command, steps, where, limit, on_output)
     outcome.kind = machine.kind
     if machine.kind == "bochs-2.7" and outcome.taint:
         outcome.taint &= ~CLEARED_TAINT
@@ -262,7 +262,7 @@ def _bochs(machine, kernel, where, append, terminal):
         # Debian's has the debugger built in, which waits for a word to begin.
         (where / "go").write_text("c\n")
         command += ["-rc", "go"]
-    return command, {}
+    return command
 
 
 def _iso(machine, kernel, where, append):
@@ -289,15 +289,15 @@ def _qemu(machine, kernel, where, append, terminal):
                *accelerator, "-smp", machine.cpus, "-m", machine.memory,
                "-kernel", kernel.image, "-initrd", where / "initrd", "-append", command_line(machine, append),
                "-serial", serial, "-debugcon", "stdio"]
-    return command, {}
+    return command
 
 
-def _run(command, env, steps, where, limit, on_output):
+def _run(command, steps, where, limit, on_output):
     """Start the emulator, feed what it reports to the frames, and watch for a panic and the limit."""
     frames = _Frames(steps, on_output)
     start, verdict = time.monotonic(), None
     console = where / "console"
-    child = subprocess.Popen([str(word) for word in command], cwd=where, env=dict(os.environ, **env),
+    child = subprocess.Popen([str(word) for word in command], cwd=where,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=open(where / "emulator.err", "wb"), start_new_session=True)
     try:

@@ -354,7 +354,7 @@ static void measure_memory(const struct bench *b)
  * Another process with a VM of its own, for as long as this one measures. A host
  * for functions is never without VMs, and KVM patches its own code when the
  * first vCPU without a local APIC in the kernel comes and when the last one goes
- * (some 345,000 ticks each time), which no further VM pays.
+ * (over 300,000 ticks each time), which no further VM pays.
  */
 static pid_t start_bystander(struct bench *b)
 {
