@@ -146,6 +146,9 @@ static void convert_string(struct insn *in, const ZydisDecodedInstruction *z,
 
 	in->rep = rep_prefix(z);
 	in->seg = SEG_DS;
+	/* REX.W widens no port: INS and OUTS move at most 4 bytes. */
+	if ((in->op->sub == STR_INS || in->op->sub == STR_OUTS) && in->osize == 8)
+		in->osize = 4;
 	for (i = 0; i < z->operand_count; i++) {
 		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
 		    reg_index(ops[i].mem.base) == REG_RSI)

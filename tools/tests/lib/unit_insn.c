@@ -122,6 +122,7 @@ static const struct row rows[] = {
 	{ "cmpsd with itself", 64, CODE(0xa7), 0, 0, 0, 0x12345678, CF, 0, 0, 0x12345678, PF|ZF, 2, 0 },
 	{ "rep movsd onto itself", 64, CODE(0xf3, 0xa5), 0, 2, 0, 0x1111111122222222, 0, 0, 0, 0x1111111122222222, 0, 2, 2 },
 	{ "ins dword", 32, CODE(0x6d), 0, 0, 0x60, 0, 0, 0, 0, 0xa5a5a5a5, 0, 0, 1 },
+	{ "ins with REX.W: still 4 bytes", 64, CODE(0x48, 0x6d), 0, 0, 0x60, 0, 0, 0, 0, 0xa5a5a5a5, 0, 0, 1 },
 };
 
 static void compare(struct unit *u, struct rig *r, const struct row *row)
