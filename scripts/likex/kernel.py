@@ -60,11 +60,17 @@ def make(tree, out, *targets, what, log, extra=(), timeout=None):
     logged(what, command, LOGS / log, env=environment(), timeout=timeout, append=True)
 
 
+# Where the symbols that the series adds are defined, by how their names begin.
+_KCONFIG = {"CONFIG_LIKEX": "arch/x86/likex/Kconfig", "CONFIG_X86_VIRT": "arch/x86/virt/Kconfig"}
+
+
 def _later(tree, symbol):
-    """Tell whether a symbol is one of LiKeX's that this tree does not have (yet): in a bisection, say."""
-    kconfig = tree / "arch" / "x86" / "likex" / "Kconfig"
-    return symbol.startswith("CONFIG_LIKEX") and not (
-        kconfig.exists() and re.search(rf"^(?:menu)?config {symbol[7:]}$", kconfig.read_text(), re.MULTILINE))
+    """Tell whether a symbol is one of the series' that this tree does not have (yet): in a bisection, say."""
+    for prefix, name in _KCONFIG.items():
+        if symbol.startswith(prefix):
+            path = tree / name
+            return not (path.exists() and re.search(rf"^(?:menu)?config {symbol[7:]}$", path.read_text(), re.MULTILINE))
+    return False
 
 
 def wanted(fragments, tree):

@@ -7,25 +7,14 @@ from .. import image, kernel, machine, packages, series
 from ..base import BUILD, LOGS, TOP, logged
 from ..initramfs import Archive
 from ..suite import Skip, test
-from . import kunit
 
 HERE = TOP / "tools" / "tests" / "both"
 PROGRAMS = BUILD / "tools" / "both"
 
-kernel.FLAVOURS.setdefault("both", (*kernel.FLAVOURS["host"], HERE / "both.config"))
-
-
-def _owner():
-    """Return the kernel tree, or skip the test where the series has no owner of VMX."""
-    tree = series.make()
-    if not (tree / "arch" / "x86" / "virt" / "hw.c").exists():
-        raise Skip("the owner of VMX is proposed in patches/next, and not in the series yet")
-    return tree
-
 
 def _built():
     """Return the kernel that these tests run on."""
-    return kernel.build("both", _owner())
+    return kernel.build("host")
 
 
 def _initrd(built):
@@ -157,7 +146,7 @@ SELFTESTS = ("cr4_cpuid_sync_test", "exit_on_emulation_failure_test", "get_msr_i
 
 def _selftests():
     """Build KVM's selftests from the kernel tree, static; return their paths."""
-    tree, out, log = _owner(), BUILD / "tools" / "kvm-selftests", LOGS / "kvm-selftests.log"
+    tree, out, log = series.make(), BUILD / "tools" / "kvm-selftests", LOGS / "kvm-selftests.log"
     env, headers = kernel.environment(), BUILD / "tools" / "kvm-selftests" / "headers"
     headers.mkdir(parents=True, exist_ok=True)
     logged("kernel headers", ["make", "-C", tree, f"O={headers}", "headers_install"], log, env=env)
@@ -178,14 +167,3 @@ def kvm_selftests(t):
                            t.results / "run", limit=900)
     t.note(" ".join(f"{step.name}={step.status}" for step in steps[1:]))
     _passed(t, outcome)
-
-
-@test("owner.kunit")
-def owner_kunit(t):
-    "KUnit: counting the users of VMX, telling them of an emergency, and the cache of user-return MSRs."
-    found, done = kunit.run(t, f"--kunitconfig={_owner() / 'arch/x86/virt'}")
-    ours = {name: verdict for name, verdict in found.items() if name.startswith("x86_virt_")}
-    t.check(len(ours) >= 17, "cases are missing:\n" + "\n".join(done.stdout.splitlines()[-20:]))
-    bad = [name for name, verdict in ours.items() if verdict != "ok"]
-    t.check(not bad and done.returncode == 0, f"failed: {' '.join(bad)} (exit status {done.returncode})")
-    t.note(f"{len(ours)} cases: {' '.join(ours)}")

@@ -42,19 +42,6 @@ def applies(t):
     t.note(f"{len(series.names())} patches on {version}, made on {recorded}")
 
 
-@test("series.next-applies")
-def next_applies(t):
-    """What is proposed in patches/next applies to a pristine tree, and the series on top of it."""
-    repository, _ = source.pristine()
-    proposed = sorted((series.PATCHES / "next").glob("*.patch"))
-    with tempfile.TemporaryDirectory() as scratch:
-        env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_DIR": str(repository)}
-        capture(["git", "read-tree", "pristine"], env=env)
-        for path in proposed + [series.PATCHES / name for name in series.names()]:
-            t.run(["git", "apply", "--cached", path], env=env)
-    t.note(f"{len(proposed)} patches in front of the series")
-
-
 @test("series.export-stable")
 def export_stable(t):
     """Patches made into commits and written out again are the same, byte for byte."""

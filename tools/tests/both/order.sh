@@ -15,22 +15,24 @@ msr() {
 	dd if="/dev/cpu/$2/msr" bs=8 count=1 skip="$(($1))" iflag=skip_bytes 2>/dev/null | hexdump -e '2/4 "%08x "'
 }
 
-# What must never change: FEAT_CTL, VMX_BASIC, EFER, STAR, LSTAR, SFMASK
+# What must never change: FEAT_CTL, VMX_BASIC, EFER, STAR, LSTAR, SFMASK, TSC_AUX
 msrs() {
 	for cpu in /dev/cpu/[0-9]*; do
-		for index in 0x3a 0x480 0xc0000080 0xc0000081 0xc0000082 0xc0000084; do
+		for index in 0x3a 0x480 0xc0000080 0xc0000081 0xc0000082 0xc0000084 0xc0000103; do
 			msr "$index" "${cpu##*/}"
 		done
 	done
 }
 
+# kvm itself does not touch VMX, and takes three seconds to load here: it goes
+# and comes in the first round only.
 kvm=0
 second=0
 
 step() {
 	case $1 in
 	+kvm) modprobe kvm_intel; kvm=1 ;;
-	-kvm) rmmod kvm_intel; rmmod kvm; kvm=0 ;;
+	-kvm) rmmod kvm_intel; [ $round -gt 0 ] || rmmod kvm; kvm=0 ;;
 	+user) echo 1 > $user/active; second=1 ;;
 	-user) echo 0 > $user/active; second=0 ;;
 	esac
