@@ -208,11 +208,16 @@ def differences(scratch):
 
 # What checkpatch says and is wrong about, or what is not the series' to change: kind, line of the patch, why.
 EXPLAINED = (
-    ("FILE_PATH_CHANGES", r"^diff --git a/arch/x86/", "MAINTAINERS names arch/x86/ as a whole"),
+    ("FILE_PATH_CHANGES", r"^diff --git a/(arch/x86|virt/likex|tools/testing/selftests/likex)/", "MAINTAINERS names the whole folder"),
     ("SPACING", r"cpu_emergency_virt_cb \*", "a pointer to a type, which it takes for a multiplication"),
     ("SPACING", r"%l\[\w+\]", "a label of asm goto, which it takes for a remainder"),
     ("AVOID_BUG", r"BUG_ON\(!virt_rebooting\)", "KVM's own, of which only the flag changes"),
     ("TYPO_SPELLING", r"\bIST\b", "the Interrupt Stack Table"),
+    ("MACRO_ARG_REUSE", r"VMCS_ACCESSORS|SEGAR_PUT", "the arguments are constants"),
+    ("CONSTANT_COMPARISON", r"static_assert\(", "both sides are constants"),
+    ("SPLIT_STRING", r"asm volatile\(\"\.irp|576, 640", "one directive of the assembler"),
+    ("SPACING", r"_ASM_EXTABLE|TRACE_INCLUDE_PATH", "a constraint of asm, and a path"),
+    ("OPEN_ENDED_LINE|PARENTHESIS_ALIGNMENT", r"TP_|TRACE_EVENT|^\+\t\t", "tracepoints are written so throughout the kernel"),
     ("LONG_LINE(_COMMENT)?", r"CONFIG_VIRT_XFER_TO_GUEST_WORK", "a symbol of nearly the same length in a line that was so before"),
 )
 

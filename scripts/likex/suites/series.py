@@ -181,15 +181,17 @@ def build_each(t):
                 raise Failure(f"{name}:\n{said}")
 
 
-def _link(t, value):
-    """Link the host kernel with LiKeX set to a value, where it was built: make does only what differs."""
+def _link(t, value, kvm="m"):
+    """Link the host kernel with LiKeX and KVM set to values, where it was built: make does only what differs."""
     tree, log = series.make(), "kernel-link.log"
     out = kernel.build("host").out
-    (out / ".built").unlink()           # whoever needs the host kernel next has it linked anew
+    (out / ".built").unlink(missing_ok=True)  # whoever needs the host kernel next has it linked anew
     fragment = BUILD / "kernel" / f"link-{value}.config"
-    write(fragment, f"CONFIG_LIKEX={value}\n")
+    write(fragment, f"CONFIG_LIKEX={value}\nCONFIG_X86_VIRT_TEST_USER={value}\n"
+                    f"CONFIG_KVM={kvm}\nCONFIG_KVM_INTEL={kvm}\n"
+                    + "CONFIG_KVM_SMM=n\nCONFIG_KVM_HYPERV=n\n" * (kvm == "n"))
     kernel.configure(tree, out, ("host", fragment), log)
-    kernel.make(tree, out, "bzImage", "modules", what=f"link with LiKeX={value}", log=log)
+    kernel.make(tree, out, "bzImage", "modules", what=f"link with LiKeX={value}, KVM={kvm}", log=log)
     said = (kernel.LOGS / log).read_text()
     t.check("warning:" not in said, "warnings:\n" + "\n".join(row for row in said.splitlines() if "warning:" in row))
     return out
@@ -219,6 +221,14 @@ def link_m(t):
     outcome = silent(t, boot(t, {"loop": ["sh", "-c", loop]}, cpus=2))
     t.check(outcome.step("loop").status == 0, f"it failed: {outcome.step('loop').err}")
     t.check(not outcome.step("loop").out, f"it said {outcome.step('loop').text}")
+
+
+@test("series.link-kvm", exhaustive=True)
+def link_kvm(t):
+    """The whole kernel links with KVM and LiKeX each built in, as a module, and off."""
+    for kvm in "ynm":
+        for value in "ynm":
+            _link(t, value, kvm)
 
 
 @test("series.each-configuration", exhaustive=True)

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Guests on /dev/likex: the kernel's selftests of LiKeX, and the programs that the project began with.
+
+A boot costs more than most of these tests, so all of them run in one machine, as
+its steps, and each test reports what became of its own: guest.* and some of
+host.* on the usual kernel, debug.* the same on the debug kernel.
+"""
+
+import fnmatch
+import re
+
+from .. import image, kernel, machine, series
+from ..base import BUILD, LOGS, logged
+from ..suite import Failure, Skip, test
+
+PROGRAMS = ("life", "fds", "errors", "exits", "memory", "mmio", "vcpu", "both", "host")
+
+# Test: (what it shows, {step: patterns of the cases in it that it is about}).
+TESTS = {
+    "guest.one-fd": ("The whole life of a VM takes one descriptor.", {"life": ["*.one_fd"]}),
+    "guest.many-opens": ("16 VMs at once, each of its own open; some go while others run.", {"life": ["*.many_opens"]}),
+    "guest.kill": ("SIGKILL in the middle of 100 runs leaves no memory and no reference behind.",
+                   {"life": ["*.sigkill"]}),
+    "guest.fds": ("Close against a running ioctl, mappings that outlive it, fork, exec, descriptors over sockets.",
+                  {"fds": ["*"]}),
+    "guest.errors": ("A table of wrong calls: each has its errno, and the VM works after each.", {"errors": ["*"]}),
+    "guest.exits": ("PIO of each width, HLT, shutdown, failed entries, CPUID, signals, registers in the run page.",
+                    {"exits": ["*"]}),
+    "guest.slots": ("64 pages in several slots, a pattern in each; slots move, go, are read-only.",
+                    {"memory": ["*.slot*"]}),
+    "guest.notifier": ("Memory given back, unmapped, forked, collapsed and split under a guest: every byte is right.",
+                       {"memory": ["notifier.*", "huge.*"]}),
+    "guest.mmio": ("Reads, writes, fetches, page walks and events without a slot: the right exit for each.",
+                   {"mmio": ["*"]}),
+    "guest.two-vcpus": ("Two threads, two vCPUs, one counter.", {"vcpu": ["*.two_vcpus", "*.one_*"]}),
+    "guest.modes": ("Real, protected and long mode.", {"vcpu": ["*_mode*", "*.modes_in_turn"]}),
+    "guest.move": ("A vCPU is thrown between processors 10,000 times; FPU and segments stay right, here and there.",
+                   {"vcpu": ["*.move"]}),
+    "guest.tamper": ("Somebody writes to the run page all the time.", {"vcpu": ["*.tamper*"]}),
+    "both.guests": ("VMs of KVM and of LiKeX on one processor, 100,000 exits each.", {"both": ["*"]}),
+    "host.spin": ("A guest that spins leaves the host its clock, its work and its signals.", {"host": ["*.spin*"]}),
+    "host.hotplug": ("The second processor goes and comes ten times under running VMs.", {"host": ["*.hotplug"]}),
+}
+
+MARK = "likex-test: step"
+TRACE = "--- trace"
+# The guest of seed 000 with the tracepoint on; what is traced comes behind a line of its own.
+TRACED = """
+events=/sys/kernel/tracing/events/likex/likex_exit/enable
+echo 1 >$events || exit 9
+misc --registers $1
+status=$?
+echo 0 >$events
+echo '{trace}'
+cat /sys/kernel/tracing/trace
+echo >/sys/kernel/tracing/trace
+exit $status
+""".format(trace=TRACE)
+LEAKS = "echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; " \
+        "cat /sys/kernel/debug/kmemleak"
+
+_BOOTS = {}
+
+
+def _source(tree):
+    """Return the selftests' folder, or skip the test where the series has none."""
+    folder = tree / "tools/testing/selftests/likex"
+    if not folder.exists():
+        raise Skip("the series has no LiKeX selftests yet")
+    return folder
+
+
+def selftests(tree):
+    """Build the selftests, static; return their paths."""
+    out, log = BUILD / "tools" / "selftests", LOGS / "selftests.log"
+    env, headers = kernel.environment(), BUILD / "tools" / "headers"
+    source = _source(tree)
+    out.mkdir(parents=True, exist_ok=True)
+    headers.mkdir(parents=True, exist_ok=True)
+    logged("kernel headers", ["make", "-C", tree, f"O={headers}", "headers_install"], log, env=env)
+    logged("LiKeX's selftests", ["make", "-C", source, f"OUTPUT={out}", "-j2", "CC=ccache gcc", "USERCFLAGS=-Werror",
+                                 f"KHDR_INCLUDES=-isystem {headers}/usr/include"], log, env=env, append=True)
+    return [out / name for name in PROGRAMS]
+
+
+def marked(name, command, scale=1):
+    """Return a step whose beginning can be seen on the console, with counts divided by a scale."""
+    words = f'echo "<3>{MARK} {name}" >/dev/kmsg; export LIKEX_TEST_SCALE={scale}; exec "$0" "$@"'
+    return machine.Step(name, ["sh", "-c", words, *command])
+
+
+def _steps(flavour):
+    scale = 1 if flavour == "host" else 20
+    steps = [marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
+    steps += [marked("misc", ["sh", "-c", TRACED, "sh"]), marked("misc-cpuid", ["sh", "-c", TRACED, "sh", "--cpuid"]),
+              marked("hello", ["hello", "/dev/likex"])]
+    steps += [marked(name, [f"/tests/{name}"], scale) for name in PROGRAMS]
+    # What no VM holds any more can be unloaded.
+    steps.append(marked("unload", ["sh", "-c", "rmmod likex && rmmod kvm_intel"]))
+    if flavour == "debug":
+        steps.append(marked("kmemleak", ["sh", "-c", LEAKS]))
+    return steps
+
+
+def boot(flavour):
+    """Run all steps on a kernel, once; return the outcome."""
+    if flavour not in _BOOTS:
+        tree = series.make()
+        programs, built = selftests(tree), kernel.build(flavour)
+        target = machine.for_kernel(built, cpus=2)
+        _BOOTS[flavour] = machine.boot(target, built, image.base(built, programs), _steps(flavour),
+                                       BUILD / "run" / f"guests-{flavour}", limit=600 if flavour == "host" else 1800)
+    return _BOOTS[flavour]
+
+
+def section(outcome, name):
+    """Return what the kernel said while a step ran."""
+    text = outcome.console.decode(errors="replace")
+    found = re.search(rf"{MARK} {re.escape(name)}\n(.*?)(?=[^\n]*{MARK} |\Z)", text.replace("\r", ""), re.DOTALL)
+    return found[1] if found else ""
+
+
+def reports(outcome, name):
+    """Return the lines in which the kernel complains while a step ran."""
+    part = machine.Outcome(outcome.verdict, [], section(outcome, name).encode(), kind=outcome.kind)
+    return part.reports()
+
+
+def step(t, flavour, name):
+    """Return a step of the boot, or fail the test if it did not run to its end in peace."""
+    outcome = boot(flavour)
+    found = outcome.step(name)
+    complaints = reports(outcome, name)
+    if found.status is None:
+        started = f"{MARK} {name}\n" in outcome.console.decode(errors="replace").replace("\r", "")
+        before = [one.name for one in outcome.steps if one.status is not None]
+        raise Failure(f"{name} was {'not ended' if started else 'never started'}: {outcome.verdict} after "
+                      f"{before[-1] if before else 'nothing'}\n" + "\n".join([*_said(found), *outcome.tail()]))
+    t.check(not complaints, f"the kernel complains in {name}:\n" + section(outcome, name))
+    return found
+
+
+def _said(found):
+    return (found.out + found.err).decode(errors="replace").splitlines()
+
+
+def cases(found):
+    """Return what a selftest reports: {case: "ok", "not ok" or "skip"}."""
+    verdicts = {}
+    for verdict, name, skip in re.findall(r"^(ok|not ok) \d+ (\S+)(.*)$", found.text, re.MULTILINE):
+        verdicts[name] = "skip" if verdict == "ok" and "SKIP" in skip else verdict
+    return verdicts
+
+
+def _planned(found):
+    plan = re.search(r"^1\.\.(\d+)$", found.text, re.MULTILINE)
+    return int(plan[1]) if plan else None
+
+
+def _about(found, case):
+    """Return what a selftest says of a case: messages carry the case's bare name."""
+    name = case.split(".")[-1]
+    return [line for line in _said(found) if f":{name}:" in line or line.startswith(f"# {name}:")]
+
+
+def _chosen(t, found, globs):
+    """Note the cases that match; fail unless there are some, and all of them passed."""
+    verdicts = cases(found)
+    chosen = [name for name in verdicts if any(fnmatch.fnmatch(name, glob) for glob in globs)]
+    for glob in globs:
+        t.check(any(fnmatch.fnmatch(name, glob) for name in chosen),
+                f"{found.name}: no case {glob} was run:\n" + "\n".join(_said(found)[-15:]))
+    for name in chosen:
+        for line in _about(found, name):
+            t.note(line)
+    bad = [name for name in chosen if verdicts[name] == "not ok"]
+    # What ends a case from within says so without its name.
+    t.check(not bad, f"{found.name}: failed: {' '.join(bad)}\n" + "\n".join(_said(found)))
+    skipped = [name for name in chosen if verdicts[name] == "skip"]
+    t.check(not skipped, f"{found.name}: skipped: {' '.join(skipped)}\n" + "\n".join(_said(found)))
+    t.check(len(verdicts) == _planned(found), f"{found.name}: {len(verdicts)} cases, planned {_planned(found)}")
+    t.note(f"{found.name}: {' '.join(chosen)}")
+
+
+def _register(name, flavour, text, steps):
+    def run(t):
+        step(t, flavour, "load")
+        for program, globs in steps.items():
+            _chosen(t, step(t, flavour, program), globs)
+    run.__doc__ = text
+    test(name)(run)
+
+
+def _seed(t, flavour, name, exits, last):
+    """The guest of seed 000: what it prints, and RIP at each exit, for user space and by the tracepoint."""
+    found = step(t, flavour, name)
+    printed, _, trace = found.text.partition(TRACE + "\n")
+    t.check(found.status == 0, f"exit status {found.status}: {_said(found)}")
+    t.check(printed == "exit io:4\nexit io:\n\n", f"it printed {printed!r}")
+    rips = [int(rip, 16) for rip in re.findall(r"^rip (\S+)$", found.err.decode(), re.MULTILINE)]
+    t.check(rips == [0x7, 0xa, last], f"RIP by KVM_GET_REGS: {rips}")
+    seen = [(reason, int(rip, 16)) for reason, rip in
+            re.findall(r" likex_exit: .*?reason (\w+) rip 0x([0-9a-f]+) ", trace)]
+    # The host's interrupts and the first touch of the page come where they come.
+    seen = [one for one in seen if one[0] not in ("EXTERNAL_INTERRUPT", "EPT_VIOLATION")]
+    t.check(seen == exits, f"exits by the tracepoint: {seen}")
+    t.note(" ".join(f"{reason}@{rip:#x}" for reason, rip in seen))
+
+
+def _misc(t, flavour):
+    _seed(t, flavour, "misc", [("IO_INSTRUCTION", 0x7), ("IO_INSTRUCTION", 0xa), ("HLT", 0xb)], 0xc)
+
+
+def _misc_cpuid(t, flavour):
+    _seed(t, flavour, "misc-cpuid",
+          [("IO_INSTRUCTION", 0x7), ("IO_INSTRUCTION", 0xa), ("CPUID", 0x10), ("HLT", 0x12)], 0x13)
+
+
+def _hello(t, flavour):
+    found = step(t, flavour, "hello")
+    t.check(found.text == "guest on /dev/likex says: 4\nguest halted\n" and found.status == 0, f"{_said(found)}")
+    _chosen(t, step(t, flavour, "life"), ["*.hello"])
+
+
+def _unload(t, flavour):
+    found = step(t, flavour, "unload")
+    t.check(found.status == 0, f"exit status {found.status}: {_said(found)}")
+
+
+@test("guest.seed-misc")
+def seed_misc(t):
+    "The test program of seed 000: `exit io:4`, `exit io:` and a newline, HLT; RIP at each exit is as it should be."
+    _misc(t, "host")
+
+
+@test("guest.seed-misc-cpuid")
+def seed_misc_cpuid(t):
+    "The same with a CPUID before HLT, which does not come to user space."
+    _misc_cpuid(t, "host")
+
+
+@test("guest.hello")
+def hello(t):
+    "The guest of seed 002 says Hello three times, with KVM_EXIT_HLT between; the tools' hello says 4."
+    _hello(t, "host")
+
+
+@test("guest.unload")
+def unload(t):
+    "After all of these, nothing holds the module."
+    _unload(t, "host")
+
+
+@test("debug.seeds")
+def debug_seeds(t):
+    "On the debug kernel: the guests of the seeds."
+    _misc(t, "debug")
+    _misc_cpuid(t, "debug")
+    _hello(t, "debug")
+
+
+for _name, (_text, _of) in TESTS.items():
+    _register(_name, "host", _text, _of)
+    _register(f"debug.{_name.split('.')[1]}", "debug", f"On the debug kernel, with smaller counts: {_text}", _of)
+
+
+@test("debug.unload")
+def debug_unload(t):
+    "On the debug kernel: nothing holds the module, and kmemleak finds nothing lost."
+    _unload(t, "debug")
+    found = step(t, "debug", "kmemleak")
+    t.check(found.status == 0 and not found.out, f"kmemleak: {_said(found)}")
+    boot("debug").require_done()
