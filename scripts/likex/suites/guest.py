@@ -29,7 +29,7 @@ TESTS = {
     "guest.slots": ("64 pages in several slots, a pattern in each; slots move, go, are read-only.",
                     {"memory": ["*.slot*"]}),
     "guest.notifier": ("Memory given back, unmapped, forked, collapsed and split under a guest: every byte is right.",
-                       {"memory": ["notifier.*", "huge.*"]}),
+                       {"memory": ["notifier.*", "*.fault_race", "huge.*"]}),
     "guest.mmio": ("Reads, writes, fetches, page walks and events without a slot: the right exit for each.",
                    {"mmio": ["*"]}),
     "guest.two-vcpus": ("Two threads, two vCPUs, one counter.", {"vcpu": ["*.two_vcpus", "*.one_*"]}),

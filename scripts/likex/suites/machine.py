@@ -159,12 +159,9 @@ def same_1(t):
     _twice(t, 1)
 
 
-# On a loaded host a run differs in its timing now and then (two of eight): something of the host's
-# clock still reaches Bochs's turns of the processors (Documentation/machine.md). Until that
-# is found this test fails now and then, and rightly so; it is kept out of the usual run.
-@test("machine.same-2", exhaustive=True)
+@test("machine.same-2")
 def same_2(t):
-    """Two runs with two processors give the same console, byte for byte (a known fault: not always)."""
+    """Two runs with two processors give the same console, byte for byte."""
     _twice(t, 2)
 
 
