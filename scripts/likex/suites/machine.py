@@ -183,6 +183,7 @@ def demo(t):
     status, out, err = _script(t)
     t.check(status == 0, f"exit status {status}: {err}")
     wanted = "".join(f"guest on {device} says: 4\nguest halted\n" for device in ("/dev/kvm", "/dev/likex"))
+    wanted += "exit io:4\nexit io:\n\n"
     t.check(out == wanted, f"it printed {out!r}")
     t.note(f"{time.monotonic() - start:.1f} s")
 

@@ -159,7 +159,7 @@ def _at(commit, tree, out, value, log):
     """Check out a commit and configure it with LiKeX (where it is there yet) set to a value."""
     capture(["git", "checkout", "-q", "--detach", commit], cwd=tree)
     fragment = BUILD / "kernel" / "steps.config"
-    write(fragment, _kconfig(tree).replace("=m", f"={value}") + f"CONFIG_KUNIT={value}\nCONFIG_KVM_AMD=m\n")
+    write(fragment, _kconfig(tree).replace("=m", f"={value}") + f"CONFIG_KUNIT={value}\nCONFIG_KVM_AMD=m\nCONFIG_X86_FRED=y\n")
     kernel.configure(tree, out, ("host", fragment), log)
 
 
