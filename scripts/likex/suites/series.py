@@ -149,9 +149,9 @@ def _touched(tree, commit):
 
 
 def _kconfig(tree):
-    """Return the symbols of LiKeX that exist at this commit, as lines of a configuration fragment."""
+    """Return the symbols of LiKeX that can be modules at this commit, as lines of a configuration fragment."""
     path = tree / "arch" / "x86" / "likex" / "Kconfig"
-    names = re.findall(r"^(?:menu)?config (\w+)", path.read_text(), re.MULTILINE) if path.exists() else []
+    names = re.findall(r"^(?:menu)?config (\w+)\n\ttristate", path.read_text(), re.MULTILINE) if path.exists() else []
     return "".join(f"CONFIG_{name}=m\n" for name in names)
 
 
