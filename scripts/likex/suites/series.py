@@ -165,10 +165,13 @@ def _at(commit, tree, out, value, log):
 
 @test("series.build-each")
 def build_each(t):
-    """At each patch LiKeX's folders build as modules (no warning with W=1, none from sparse), and so does all it touches."""
+    """At each of LiKeX's patches (at all) its folders build as modules, no warning with W=1 or sparse, and so does all it touches."""
     t.packages("sparse")
     tree, out, log = _steps_tree(), BUILD / "kernel" / "steps", "kernel-steps.log"
     for commit, name in _commits():
+        # The owner's patches touch headers that all of KVM includes: minutes that not every run has.
+        if not (t.exhaustive or "LiKeX" in name):
+            continue
         _at(commit, tree, out, "m", log)
         kernel.make(tree, out, "prepare", "modules_prepare", what=f"prepare {name[:4]}", log=log)
         command = ["make", "-s", "-C", tree, f"O={out}", "-j2", "CC=ccache gcc"]
