@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The patch series and the git tree that it is worked on in: one commit a patch, both ways."""
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -9,7 +10,7 @@ import shutil
 import tempfile
 
 from . import source
-from .base import BUILD, Fail, LOGS, TOP, capture, digest, logged, say, step, write
+from .base import BUILD, Fail, LOGS, TOP, cache, capture, digest, logged, say, step, write
 
 PATCHES = TOP / "patches"
 TREE = BUILD / "linux"
@@ -227,18 +228,32 @@ def _explained(kind, line):
     return any(re.fullmatch(known, kind) and re.search(pattern, line, re.MULTILINE) for known, pattern, _ in EXPLAINED)
 
 
-def checkpatch(name):
-    """Run the kernel's checkpatch --strict on a patch; print what it finds; return whether it was silent."""
-    # Its licence check wants Debian's Python, which has the modules that it needs.
-    done = capture(["perl", "scripts/checkpatch.pl", "--strict", "--no-summary", "--terse", "--show-types", "--codespell",
-                    PATCHES / name], cwd=TREE, env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}, check=False)
-    rows, silent = (PATCHES / name).read_text().splitlines(), True
-    for said in done.splitlines():
-        found = re.match(r".*?:(\d+): \w+:(\w+): ", said)
-        if found and _explained(found[2], "\n".join(rows[int(found[1]) - 2:int(found[1])])):
-            continue
-        silent = False
-        say(f"    {said}")
-    return silent
+def _checkpatch_says(name):
+    """Return what the kernel's checkpatch --strict prints of a patch, from the last time if neither has changed."""
+    script = TREE / "scripts" / "checkpatch.pl"
+    said = cache() / "checkpatch" / digest(PATCHES / name, script, script.with_name("spelling.txt"))
+    if not said.exists():
+        # Its licence check wants Debian's Python, which has the modules that it needs.
+        write(said, capture(["perl", script, "--strict", "--no-summary", "--terse", "--show-types", "--codespell",
+                             PATCHES / name], cwd=TREE, env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}, check=False))
+    return said.read_text()
 
 
+def checkpatch():
+    """Run checkpatch on each patch; print what it finds and the table does not explain; return the patches with findings."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        answers = list(pool.map(_checkpatch_says, names()))
+    bad = []
+    for name, said in zip(names(), answers):
+        rows = (PATCHES / name).read_text().splitlines()
+        found = [line for line in said.splitlines() if not _is_explained(line, rows)]
+        for line in found:
+            say(f"    {line}")
+        bad += [name] * bool(found)
+    return bad
+
+
+def _is_explained(line, rows):
+    """Tell whether a line of checkpatch's is about something in the table."""
+    found = re.match(r".*?:(\d+): \w+:(\w+): ", line)
+    return found and _explained(found[2], "\n".join(rows[int(found[1]) - 2:int(found[1])]))

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from .. import emulator, image, kernel, machine
-from ..base import TOP, end
+from ..base import Fail, TOP, end
 from ..suite import Skip, test
 
 SHOW = ["sh", "-c", "nproc; uname -r; grep -m1 -o -w vmx /proc/cpuinfo || echo no vmx"]
@@ -70,8 +70,15 @@ def boot_packaged_1(t):
 
 @test("machine.boot-packaged-2")
 def boot_packaged_2(t):
-    """Two processors, Debian's Bochs 2.7."""
-    _boots(t, 2, "bochs-2.7", True)
+    """Two processors, Debian's Bochs 2.7, on the second attempt at the latest."""
+    try:
+        _boots(t, 2, "bochs-2.7", True)
+    except Fail as error:
+        # One of its timers asks for the host's clock (tools/machine/bochs.patch): on a busy host it has hung at boot.
+        if "hung" not in str(error):
+            raise
+        t.note("the emulator hung; once more")
+        _boots(t, 2, "bochs-2.7", True)
 
 
 @test("machine.boot-tcg-1")
