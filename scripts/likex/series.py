@@ -193,6 +193,17 @@ def _copy(kernel, where):
         alternates.write(f"{repository / 'objects'}\n")
 
 
+def worktree(name, commit):
+    """Return a work tree of its own beside build/linux, made at a commit if it is not there."""
+    make()
+    where = BUILD / "trees" / name
+    if not (where / ".git").exists():
+        shutil.rmtree(where, ignore_errors=True)
+        git("worktree", "prune")
+        git("worktree", "add", "-q", "-f", "--detach", where, commit)
+    return where
+
+
 def differences(scratch):
     """Return a line for each patch in which the tree, written out, and the checkout differ."""
     new = render(TREE, scratch)

@@ -12,7 +12,6 @@ from ..suite import Failure, test
 
 # What a patch may add to and still be built by itself in seconds, with every warning on.
 OWN = re.compile(r"^(arch/x86/likex|virt/likex)/")
-STEPS = BUILD / "trees" / "steps"
 
 
 def _git(*words, **more):
@@ -126,16 +125,6 @@ def messages(t):
         t.check(len(body.split("Signed-off-by")[0].split()) >= 25, f"{name}: no body to speak of")
 
 
-def _steps_tree():
-    """Return a work tree of its own for walking over the series, leaving build/linux alone."""
-    series.make()
-    if not (STEPS / ".git").exists():
-        shutil.rmtree(STEPS, ignore_errors=True)
-        capture(["git", "worktree", "prune"], cwd=series.TREE)
-        capture(["git", "worktree", "add", "-q", "-f", "--detach", STEPS, series.BASE], cwd=series.TREE)
-    return STEPS
-
-
 def _own_folders(tree):
     """Return the folders of the kernel that are LiKeX's own at this commit."""
     return [f"{name}/" for name in ("arch/x86/likex",) if (tree / name / "Makefile").exists()]
@@ -167,7 +156,7 @@ def _at(commit, tree, out, value, log):
 def build_each(t):
     """At each of LiKeX's patches (at all) its folders build as modules, no warning with W=1 or sparse, and so does all it touches."""
     t.packages("sparse")
-    tree, out, log = _steps_tree(), BUILD / "kernel" / "steps", "kernel-steps.log"
+    tree, out, log = series.worktree("steps", series.BASE), BUILD / "kernel" / "steps", "kernel-steps.log"
     for commit, name in _commits():
         # The owner's patches touch headers that all of KVM includes: minutes that not every run has.
         if not (t.exhaustive or "LiKeX" in name):
@@ -186,8 +175,8 @@ def build_each(t):
 
 def _link(t, value, kvm="m"):
     """Link the host kernel with LiKeX and KVM set to values, where it was built: make does only what differs."""
-    tree, log = series.make(), "kernel-link.log"
-    out = kernel.build("host").out
+    tree, log, out = series.make(), "kernel-link.log", BUILD / "kernel" / "host"
+    packages.need("kernel")
     (out / ".built").unlink(missing_ok=True)  # whoever needs the host kernel next has it linked anew
     fragment = BUILD / "kernel" / f"link-{value}.config"
     write(fragment, f"CONFIG_LIKEX={value}\nCONFIG_X86_VIRT_TEST_USER={value}\n"
@@ -237,7 +226,7 @@ def link_kvm(t):
 @test("series.each-configuration", exhaustive=True)
 def each_configuration(t):
     """At each patch the whole kernel links with LiKeX built in, as a module, and off."""
-    tree, out, log = _steps_tree(), BUILD / "kernel" / "steps", "kernel-steps.log"
+    tree, out, log = series.worktree("steps", series.BASE), BUILD / "kernel" / "steps", "kernel-steps.log"
     for commit, name in _commits():
         for value in "ymn":
             _at(commit, tree, out, value, log)
