@@ -130,7 +130,7 @@ static int commit_page(struct likex_emul *e, unsigned int i, unsigned int from)
 	int r = 0;
 
 	if (w->span.host[i] && w->pos < end) {
-		host_write(w->span.host[i], w->data + from, w->span.len[i]);
+		host_copy(w->span.host[i], w->data + from, w->span.len[i]);
 		w->pos = end;
 	}
 	while (w->pos < end && !r)

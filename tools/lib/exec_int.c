@@ -16,6 +16,15 @@ static void remember(struct likex_emul *e, const struct insn *in,
 	memcpy(e->wr.old, old, e->wr.len);
 }
 
+/* The first two operands: a destination that is read too, and a source. */
+static int opr_read2(struct likex_emul *e, const struct insn *in, u64 *dst,
+		     u64 *src)
+{
+	int r = opr_read(e, in, 0, dst);
+
+	return r ? r : opr_read(e, in, 1, src);
+}
+
 static void write_back(struct likex_emul *e, const struct insn *in, u64 res,
 		       u64 old)
 {
@@ -70,10 +79,7 @@ int exec_alu2(struct likex_emul *e, const struct insn *in)
 	u64 a, b, res;
 	int r;
 
-	r = opr_read(e, in, 0, &a);
-	if (r)
-		return r;
-	r = opr_read(e, in, 1, &b);
+	r = opr_read2(e, in, &a, &b);
 	if (r)
 		return r;
 	res = alu(in->op->sub, a, b, in->opr[0].size, &e->flags);
@@ -99,10 +105,7 @@ int exec_shift(struct likex_emul *e, const struct insn *in)
 	u64 a, n;
 	int r;
 
-	r = opr_read(e, in, 0, &a);
-	if (r)
-		return r;
-	r = opr_read(e, in, 1, &n);
+	r = opr_read2(e, in, &a, &n);
 	if (r)
 		return r;
 	write_back(e, in, shift(in->op->sub, a, 0, n, in->opr[0].size,
@@ -115,9 +118,7 @@ int exec_shiftd(struct likex_emul *e, const struct insn *in)
 	u64 a, b, n;
 	int r;
 
-	r = opr_read(e, in, 0, &a);
-	if (!r)
-		r = opr_read(e, in, 1, &b);
+	r = opr_read2(e, in, &a, &b);
 	if (!r)
 		r = opr_read(e, in, 2, &n);
 	if (r)
@@ -177,10 +178,7 @@ int exec_xchg(struct likex_emul *e, const struct insn *in)
 	u64 a, b;
 	int r;
 
-	r = opr_read(e, in, 0, &a);
-	if (r)
-		return r;
-	r = opr_read(e, in, 1, &b);
+	r = opr_read2(e, in, &a, &b);
 	if (r)
 		return r;
 	opr_write(e, in, 0, b);
@@ -194,10 +192,7 @@ int exec_xadd(struct likex_emul *e, const struct insn *in)
 	u64 a, b, sum;
 	int r;
 
-	r = opr_read(e, in, 0, &a);
-	if (r)
-		return r;
-	r = opr_read(e, in, 1, &b);
+	r = opr_read2(e, in, &a, &b);
 	if (r)
 		return r;
 	sum = alu(ALU_ADD, a, b, in->opr[0].size, &e->flags);
@@ -217,10 +212,7 @@ int exec_cmpxchg(struct likex_emul *e, const struct insn *in)
 	u64 old, src, acc = e->r[REG_RAX] & size_mask(size);
 	int r;
 
-	r = opr_read(e, in, 0, &old);
-	if (r)
-		return r;
-	r = opr_read(e, in, 1, &src);
+	r = opr_read2(e, in, &old, &src);
 	if (r)
 		return r;
 	alu(ALU_CMP, acc, old, size, &e->flags);

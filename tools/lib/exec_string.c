@@ -36,6 +36,16 @@ static int destination(struct likex_emul *e, const struct insn *in,
 			   in->osize, write);
 }
 
+/* For those that only read there. */
+static int read_source(struct likex_emul *e, const struct insn *in, u64 *value)
+{
+	struct span from;
+	int r = source(e, in, &from);
+
+	*value = 0;
+	return r ? r : span_read(e, &from, value);
+}
+
 /* MOVS resolves both sides first: a device is not read for a write that faults. */
 static int movs(struct likex_emul *e, const struct insn *in)
 {
@@ -94,13 +104,9 @@ static int stos(struct likex_emul *e, const struct insn *in)
 
 static int lods(struct likex_emul *e, const struct insn *in)
 {
-	struct span from;
-	u64 v = 0;
-	int r;
+	u64 v;
+	int r = read_source(e, in, &v);
 
-	r = source(e, in, &from);
-	if (!r)
-		r = span_read(e, &from, &v);
 	if (r)
 		return r;
 	gpr_write(e, REG_RAX, in->osize, v);
@@ -180,17 +186,15 @@ static int ins(struct likex_emul *e, const struct insn *in)
 
 static int outs(struct likex_emul *e, const struct insn *in)
 {
-	struct span from, to = { .space = LIKEX_SPACE_PIO, .write = true };
-	u64 v = 0;
+	struct span to = { .space = LIKEX_SPACE_PIO, .write = true };
+	u64 v;
 	int r;
 
 	to.gpa[0] = (u16)e->r[REG_RDX];
 	to.len[0] = in->osize;
 	r = port_check(e, to.gpa[0], in->osize);
 	if (!r)
-		r = source(e, in, &from);
-	if (!r)
-		r = span_read(e, &from, &v);
+		r = read_source(e, in, &v);
 	if (r)
 		return r;
 	stage_value(e, &to, v);

@@ -311,8 +311,7 @@ int __must_check span_read(struct likex_emul *e, const struct span *s, void *dat
 int __must_check io_read(struct likex_emul *e, unsigned int space, u64 addr,
 			 unsigned int len, void *data);
 bool host_cmpxchg(void *p, unsigned int len, const void *old, const void *new);
-void host_read(void *data, const void *p, unsigned int len);
-void host_write(void *p, const void *data, unsigned int len);
+void host_copy(void *to, const void *from, unsigned int len);
 /* The system's own read: of a descriptor or a TSS. */
 int __must_check system_read(struct likex_emul *e, u64 lin, void *data,
 			     unsigned int len);

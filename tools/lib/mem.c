@@ -10,44 +10,27 @@ typedef u32 u32_mem __attribute__((may_alias, aligned(1)));
 typedef u64 u64_mem __attribute__((may_alias, aligned(1)));
 
 /*
+ * host_copy() - from the guest's memory or to it
+ *
  * Other vCPUs look on: what a guest does in one access is one access here,
  * wider vectors are done 8 bytes at a time.
  */
-void host_read(void *data, const void *p, unsigned int len)
+void host_copy(void *to, const void *from, unsigned int len)
 {
 	switch (len) {
 	case 1:
-		*(u8 *)data = *(const volatile u8 *)p;
+		*(volatile u8 *)to = *(const volatile u8 *)from;
 		break;
 	case 2:
-		*(u16_mem *)data = *(const volatile u16_mem *)p;
+		*(volatile u16_mem *)to = *(const volatile u16_mem *)from;
 		break;
 	case 4:
-		*(u32_mem *)data = *(const volatile u32_mem *)p;
+		*(volatile u32_mem *)to = *(const volatile u32_mem *)from;
 		break;
 	default:
-		for (; len >= 8; len -= 8, data = (u8 *)data + 8, p = (const u8 *)p + 8)
-			*(u64_mem *)data = *(const volatile u64_mem *)p;
-		memcpy(data, p, len);
-	}
-}
-
-void host_write(void *p, const void *data, unsigned int len)
-{
-	switch (len) {
-	case 1:
-		*(volatile u8 *)p = *(const u8 *)data;
-		break;
-	case 2:
-		*(volatile u16_mem *)p = *(const u16_mem *)data;
-		break;
-	case 4:
-		*(volatile u32_mem *)p = *(const u32_mem *)data;
-		break;
-	default:
-		for (; len >= 8; len -= 8, data = (const u8 *)data + 8, p = (u8 *)p + 8)
-			*(volatile u64_mem *)p = *(const u64_mem *)data;
-		memcpy(p, data, len);
+		for (; len >= 8; len -= 8, to = (u8 *)to + 8, from = (const u8 *)from + 8)
+			*(volatile u64_mem *)to = *(const volatile u64_mem *)from;
+		memcpy(to, from, len);
 	}
 }
 
@@ -263,7 +246,7 @@ int span_read(struct likex_emul *e, const struct span *s, void *data)
 		if (!host && s->write)
 			host = e->ops->map(e->ctx, s->gpa[i], false);
 		if (host) {
-			host_read(to, host, s->len[i]);
+			host_copy(to, host, s->len[i]);
 			continue;
 		}
 		r = read_device(e, s->space, s->gpa[i], s->len[i], to);

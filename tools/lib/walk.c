@@ -85,7 +85,7 @@ static int read_entry(struct likex_emul *e, struct walk *w, u64 table)
 	if (!host)
 		return emul_unsupported(e, LIKEX_WHY_PAGE_TABLE);
 	w->pte = 0;
-	host_read(&w->pte, host, w->fmt->entry);
+	host_copy(&w->pte, host, w->fmt->entry);
 	return 0;
 }
 

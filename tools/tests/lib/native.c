@@ -346,10 +346,6 @@ static bool halves_explained(struct test *t, unsigned int reg, u64 native,
 
 static bool same_regs(struct test *t)
 {
-	static const char *const names[] = {
-		"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8",
-		"r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
-	};
 	const u64 *a = (const u64 *)(void *)&t->out.regs;
 	const u64 *b = (const u64 *)(void *)&t->rig.regs;
 	u64 mask, flags = 0xcd5;
@@ -358,14 +354,14 @@ static bool same_regs(struct test *t)
 
 	if (t->result != LIKEX_FAULT && !t->strict)
 		flags &= ~t->c.undefined;
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
+	for (i = 0; i < REG_NAMES; i++) {
 		/* Outside 64-bit mode, what is above 32 bits is undefined. */
 		mask = t->gen.bits == 64 ? ~0ull : 0xffffffff;
 		if (i == 6 && t->mode.stack16)
 			mask = 0xffff;
 		if (halves_explained(t, i, a[i], b[i]))
 			continue;
-		ok &= check(!((a[i] ^ b[i]) & mask), names[i], a[i], b[i]);
+		ok &= check(!((a[i] ^ b[i]) & mask), reg_names[i], a[i], b[i]);
 	}
 	ok &= check(!((t->out.regs.rflags ^ t->rig.regs.rflags) & flags), "rflags",
 		    t->out.regs.rflags, t->rig.regs.rflags);

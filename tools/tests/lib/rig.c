@@ -352,6 +352,11 @@ void print_bytes(const char *what, const u8 *p, unsigned int n)
 	printf("\n");
 }
 
+const char *const reg_names[REG_NAMES] = {
+	"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8",
+	"r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
+};
+
 void print_regs(const char *what, const struct kvm_regs *r)
 {
 	printf("%s\n"

@@ -96,6 +96,10 @@ struct options {
 };
 void options_parse(struct options *o, int argc, char **argv);
 
+/* Names of the registers in struct kvm_regs, in its order, up to RIP. */
+#define REG_NAMES 17
+extern const char *const reg_names[REG_NAMES];
+
 void print_bytes(const char *what, const u8 *p, unsigned int n);
 void print_regs(const char *what, const struct kvm_regs *r);
 const char *result_str(int result);

@@ -370,17 +370,13 @@ static bool same_trap(struct test *t)
 
 static bool same_regs(struct test *t)
 {
-	static const char *const names[] = {
-		"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8",
-		"r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
-	};
 	const u64 *a = (const u64 *)(void *)&t->out;
 	const u64 *b = (const u64 *)(void *)&t->rig.regs;
 	u64 mask = t->gen.bits == 64 ? ~0ull : 0xffffffff, flags = 0xcd5;
 	bool ok = true;
 	unsigned int i;
 
-	for (i = 0; i < 17; i++) {
+	for (i = 0; i < REG_NAMES; i++) {
 		if (t->gen.bits == 16 && i == 16)
 			mask = 0xffff;
 		if (!((a[i] ^ b[i]) & mask))
@@ -393,7 +389,7 @@ static bool same_regs(struct test *t)
 			t->counts[CMPXCHG_ZEXT]++;
 			continue;
 		}
-		ok = check(false, names[i], a[i], b[i]);
+		ok = check(false, reg_names[i], a[i], b[i]);
 	}
 	if (t->result != LIKEX_FAULT)
 		flags &= ~t->c.undefined;

@@ -28,6 +28,13 @@ void unit_long_mode(struct rig *r, unsigned int cpl)
 	r->sregs.cr3 = UNIT_TABLES;
 }
 
+void unit_start(struct unit *u, const char *name, struct rig *r, unsigned int cpl)
+{
+	u->name = name;
+	rig_init(r, UNIT_PAGES, NULL);
+	unit_long_mode(r, cpl);
+}
+
 void unit_code(struct rig *r, const void *code, unsigned int len)
 {
 	memcpy(rig_at(r, UNIT_CODE), code, len);

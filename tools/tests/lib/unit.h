@@ -26,6 +26,8 @@ void unit_run(struct unit *u);
 
 /* 64-bit mode with the first 2 MiB mapped to themselves, for everyone. */
 void unit_long_mode(struct rig *r, unsigned int cpl);
+/* A case of that name begins, on a machine of UNIT_PAGES in that mode. */
+void unit_start(struct unit *u, const char *name, struct rig *r, unsigned int cpl);
 void unit_code(struct rig *r, const void *code, unsigned int len);
 
 #define UNIT_CODE   0x4000ull

@@ -136,9 +136,7 @@ static void fetch_faults(struct unit *u)
 {
 	struct rig r;
 
-	u->name = "fetch";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 0);
+	unit_start(u, "fetch", &r, 0);
 	r.sregs.efer |= 0x800;
 	r.regs.rip = 0x200000;			/* behind the mapping */
 	EXPECT_EQ(u, LIKEX_FAULT, rig_step(&r));
@@ -160,9 +158,7 @@ static void fetch_crossing(struct unit *u)
 	struct tables t;
 	struct rig r;
 
-	u->name = "instruction on two pages";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 0);
+	unit_start(u, "instruction on two pages", &r, 0);
 	tables_init(&t, &r, 4, UNIT_TABLES);
 	tables_map(&t, 0x4000, 0x4000, 3);
 	tables_map(&t, 0x8000, 0x8000, 3);
@@ -190,9 +186,7 @@ static void single_step(struct unit *u)
 {
 	struct rig r;
 
-	u->name = "single-step";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 0);
+	unit_start(u, "single-step", &r, 0);
 	r.regs.rdi = UNIT_DATA;
 	r.regs.rflags |= 0x10100;		/* TF, and RF to be cleared */
 	unit_code(&r, "\x89\x07\xf3\xaa", 4);	/* mov [rdi], eax; rep stosb */
@@ -364,9 +358,7 @@ static void implicit_access(struct unit *u)
 {
 	struct rig r;
 
-	u->name = "descriptor in a user page, SMAP";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 3);
+	unit_start(u, "descriptor in a user page, SMAP", &r, 3);
 	r.sregs.cr4 |= BIT(21);
 	r.sregs.gdt.base = GDT;
 	r.sregs.gdt.limit = 0x37;

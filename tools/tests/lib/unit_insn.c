@@ -256,9 +256,7 @@ static void fpu_untouched(struct unit *u)
 {
 	struct rig r;
 
-	u->name = "no vector state for an integer instruction";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 0);
+	unit_start(u, "no vector state for an integer instruction", &r, 0);
 	unit_code(&r, "\x89\x07", 2);
 	r.regs.rdi = UNIT_DATA;
 	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
@@ -272,9 +270,7 @@ static void stack(struct unit *u)
 	u64 v = 0x123456789abcdef0, got;
 	struct rig r;
 
-	u->name = "push, pop, call, jmp through a device";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 0);
+	unit_start(u, "push, pop, call, jmp through a device", &r, 0);
 	rig_kind(&r, UNIT_DATA, 4096, PAGE_DEV);
 	r.pull = true;
 	memcpy(rig_at(&r, UNIT_DATA), &v, 8);

@@ -18,6 +18,16 @@ static void start(struct rig *r, bool pull)
 	r->regs.rdi = RAM_THEN_DEV;
 }
 
+/* The same with tables of its own: the code and the first device page. */
+static void start_paged(struct rig *r, struct tables *t)
+{
+	start(r, true);
+	tables_init(t, r, 4, UNIT_TABLES);
+	tables_map(t, UNIT_CODE, UNIT_CODE, 3);
+	tables_map(t, 0x9000, 0x9000, 3);
+	r->sregs.cr3 = t->root;
+}
+
 static void expect_io(struct unit *u, const struct likex_io *io, bool write,
 		      u64 addr, unsigned int len)
 {
@@ -91,11 +101,7 @@ static void second_page_faults(struct unit *u)
 	struct rig r;
 
 	u->name = "second page faults before anything is done";
-	start(&r, true);
-	tables_init(&t, &r, 4, UNIT_TABLES);
-	tables_map(&t, UNIT_CODE, UNIT_CODE, 3);
-	tables_map(&t, 0x9000, 0x9000, 3);
-	r.sregs.cr3 = t.root;
+	start_paged(&r, &t);
 	r.regs.rdi = 0x9ffc;
 	unit_code(&r, "\x48\x89\x07", 3);
 	EXPECT_EQ(u, LIKEX_FAULT, rig_step(&r));
@@ -229,11 +235,7 @@ static void tables_meanwhile(struct unit *u)
 	struct rig r;
 
 	u->name = "page remapped while waiting";
-	start(&r, true);
-	tables_init(&t, &r, 4, UNIT_TABLES);
-	tables_map(&t, UNIT_CODE, UNIT_CODE, 3);
-	tables_map(&t, 0x9000, 0x9000, 3);
-	r.sregs.cr3 = t.root;
+	start_paged(&r, &t);
 	r.regs.rdi = 0x9000;
 	unit_code(&r, "\x8b\x07", 2);
 	memset(rig_at(&r, 0xa000), 0x77, 4);

@@ -260,9 +260,7 @@ static void upper_accessed(struct unit *u)
 	struct rig r;
 	u64 gpa;
 
-	u->name = "accessed flags of a walk that faults";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 0);
+	unit_start(u, "accessed flags of a walk that faults", &r, 0);
 	tables_init(&t, &r, 4, UNIT_TABLES);
 	tables_map(&t, LIN, GPA, 0);
 	r.sregs.cr3 = t.root;
@@ -279,9 +277,7 @@ static void tables_elsewhere(struct unit *u)
 	struct rig r;
 	u64 gpa;
 
-	u->name = "page table outside of memory";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 0);
+	unit_start(u, "page table outside of memory", &r, 0);
 	rig_kind(&r, UNIT_TABLES + 0x1000, 4096, PAGE_DEV);
 	EXPECT_EQ(u, LIKEX_UNSUPPORTED, likex_emul_translate(r.emul, &r.step, 0, 0, &gpa));
 	EXPECT_EQ(u, LIKEX_WHY_PAGE_TABLE, r.step.why);
@@ -299,9 +295,7 @@ static void unsupported_modes(struct unit *u)
 	struct rig r;
 	u64 gpa;
 
-	u->name = "modes that are not emulated";
-	rig_init(&r, UNIT_PAGES, NULL);
-	unit_long_mode(&r, 0);
+	unit_start(u, "modes that are not emulated", &r, 0);
 	r.sregs.cr4 |= BIT(24);
 	EXPECT_EQ(u, LIKEX_UNSUPPORTED, likex_emul_translate(r.emul, &r.step, 0, 0, &gpa));
 	EXPECT_EQ(u, LIKEX_WHY_MODE, r.step.why);
