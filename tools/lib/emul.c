@@ -456,6 +456,7 @@ const char *likex_reason_str(unsigned int why)
 		[LIKEX_WHY_PAGE_TABLE] = "page table is not in memory",
 		[LIKEX_WHY_EVENT] = "access made while delivering an event",
 		[LIKEX_WHY_LOCK] = "locked access across separate pages",
+		[LIKEX_WHY_STATE] = "needs state of the vCPU that is not available",
 	};
 
 	return why < ARRAY_SIZE(text) ? text[why] : "unknown reason";

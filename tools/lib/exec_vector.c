@@ -3,6 +3,7 @@
  * SSE and AVX moves. Vector state is asked for only here.
  */
 #include "internal.h"
+#include <errno.h>
 
 /* The standard format of the XSAVE area. */
 #define XSAVE_XMM   160
@@ -77,9 +78,9 @@ static int fpu_get(struct likex_emul *e, struct likex_fpu *fpu)
 {
 	int r;
 
-	if (!e->ops->fpu_get)
-		return emul_unsupported(e, LIKEX_WHY_INSN);
-	r = e->ops->fpu_get(e->ctx, fpu);
+	r = e->ops->fpu_get ? e->ops->fpu_get(e->ctx, fpu) : -EOPNOTSUPP;
+	if (r == -EOPNOTSUPP)
+		return emul_unsupported(e, LIKEX_WHY_STATE);
 	return r > 0 ? -r : r;
 }
 

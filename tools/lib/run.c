@@ -5,6 +5,9 @@
  * Registers are worked on where they are: in the run area, if the kernel
  * keeps them there, else in a copy that ioctls fill and write back. What was
  * changed is noted in vcpu->dirty, and goes to the kernel with the next run.
+ *
+ * A kernel may not have all of it yet: what it has no ioctl for (-ENOTTY) is
+ * missed only by an instruction that needs it.
  */
 #include <cpuid.h>
 #include <errno.h>
@@ -41,10 +44,13 @@ struct likex_vcpu {
 	struct likex_trap trap;
 	struct likex_vcpu_error error;
 
-	struct kvm_sync_regs copy;	/* without KVM_CAP_SYNC_REGS */
-	struct kvm_sync_regs *state;	/* that, or the run area's */
-	uint64_t dirty;			/* KVM_SYNC_X86_* bits of @state */
-	bool synced;			/* the kernel keeps @state in the run area */
+	uint64_t synced;		/* KVM_SYNC_X86_*: the kernel keeps them in the run area */
+	struct kvm_sync_regs copy;	/* of the others */
+	struct kvm_regs *regs;		/* in either place */
+	struct kvm_sregs *sregs;
+	struct kvm_vcpu_events *events;
+	uint64_t dirty;			/* KVM_SYNC_X86_*: of these three */
+	bool no_events;			/* the kernel gives and takes none */
 	bool drop_ud;			/* KVM's #UD for what is emulated here */
 	bool stale;			/* user space has set registers by ioctl */
 
@@ -79,7 +85,7 @@ static int fpu_fetch(struct likex_vcpu *v)
 	if (!r)
 		r = call(v, KVM_GET_XCRS, &v->xcrs);
 	v->fpu_valid = !r;
-	return r;
+	return r == -ENOTTY ? -EOPNOTSUPP : r;
 }
 
 static int emul_fpu_get(void *ctx, struct likex_fpu *fpu)
@@ -130,17 +136,33 @@ static int emul_pkru(void *ctx, uint32_t *pkru)
 
 /* The vCPU's registers, from the kernel and back. */
 
+static int fetch(struct likex_vcpu *v, uint64_t part, unsigned long cmd, void *to)
+{
+	if ((v->synced & part) && !v->stale)
+		return 0;
+	return call(v, cmd, to);
+}
+
+static int events_fetch(struct likex_vcpu *v)
+{
+	int r;
+
+	if (v->no_events)
+		return 0;
+	r = fetch(v, KVM_SYNC_X86_EVENTS, KVM_GET_VCPU_EVENTS, v->events);
+	v->no_events = r == -ENOTTY;
+	return v->no_events ? 0 : r;
+}
+
 static int state_fetch(struct likex_vcpu *v)
 {
 	int r;
 
-	if (v->synced && !v->stale)
-		return 0;
-	r = call(v, KVM_GET_REGS, &v->state->regs);
+	r = fetch(v, KVM_SYNC_X86_REGS, KVM_GET_REGS, v->regs);
 	if (!r)
-		r = call(v, KVM_GET_SREGS, &v->state->sregs);
+		r = fetch(v, KVM_SYNC_X86_SREGS, KVM_GET_SREGS, v->sregs);
 	if (!r)
-		r = call(v, KVM_GET_VCPU_EVENTS, &v->state->events);
+		r = events_fetch(v);
 	if (!r)
 		v->stale = false;
 	return r;
@@ -151,12 +173,12 @@ static int state_flush_ioctl(struct likex_vcpu *v)
 	int r = 0;
 
 	if (v->dirty & KVM_SYNC_X86_REGS)
-		r = call(v, KVM_SET_REGS, &v->state->regs);
+		r = call(v, KVM_SET_REGS, v->regs);
 	if (!r && (v->dirty & KVM_SYNC_X86_SREGS))
-		r = call(v, KVM_SET_SREGS, &v->state->sregs);
+		r = call(v, KVM_SET_SREGS, v->sregs);
 	/* Last: setting registers drops a pending exception. */
 	if (!r && (v->dirty & KVM_SYNC_X86_EVENTS))
-		r = call(v, KVM_SET_VCPU_EVENTS, &v->state->events);
+		r = call(v, KVM_SET_VCPU_EVENTS, v->events);
 	return r;
 }
 
@@ -164,10 +186,10 @@ static int state_flush(struct likex_vcpu *v)
 {
 	int r = 0;
 
-	if (v->synced)
-		v->cfg.run->kvm_dirty_regs |= v->dirty;
-	else if (v->dirty)
+	if (v->dirty & ~v->synced)
 		r = state_flush_ioctl(v);
+	else if (v->dirty)
+		v->cfg.run->kvm_dirty_regs |= v->dirty;
 	if (!r)
 		v->dirty = 0;
 	return r;
@@ -179,7 +201,7 @@ static int state_flush(struct likex_vcpu *v)
  */
 static struct kvm_vcpu_events *events_change(struct likex_vcpu *v)
 {
-	struct kvm_vcpu_events *ev = &v->state->events;
+	struct kvm_vcpu_events *ev = v->events;
 
 	if (!(v->dirty & KVM_SYNC_X86_EVENTS))
 		ev->flags = KVM_VCPUEVENT_VALID_SHADOW;
@@ -197,19 +219,6 @@ static void inject(struct likex_vcpu *v, uint8_t vector, bool has_error,
 	ev->exception.nr = vector;
 	ev->exception.has_error_code = has_error;
 	ev->exception.error_code = error;
-}
-
-static void inject_fault(struct likex_vcpu *v)
-{
-	const struct likex_fault *f = &v->step.fault;
-
-	if (f->vector == VECTOR_PF) {
-		v->state->sregs.cr2 = f->cr2;
-		v->dirty |= KVM_SYNC_X86_SREGS;
-	}
-	/* The instructions retired before it, if any, have changed registers. */
-	v->dirty |= KVM_SYNC_X86_REGS;
-	inject(v, f->vector, f->has_error, f->error);
 }
 
 static int inject_step(struct likex_vcpu *v)
@@ -235,14 +244,14 @@ static int retire(struct likex_vcpu *v)
 	v->dirty |= KVM_SYNC_X86_REGS;
 	if (v->drop_ud) {
 		events_change(v)->exception.injected = 0;
-		v->state->events.exception.pending = 0;
+		v->events->exception.pending = 0;
 		v->drop_ud = false;
 	}
 	if (done & LIKEX_EVENT_SREGS)
 		v->dirty |= KVM_SYNC_X86_SREGS;
 	if (done & LIKEX_EVENT_MOV_SS)
 		events_change(v)->interrupt.shadow = KVM_X86_SHADOW_INT_MOV_SS;
-	else if (v->state->events.interrupt.shadow)
+	else if (v->events->interrupt.shadow)
 		events_change(v)->interrupt.shadow = 0;
 	return done & LIKEX_EVENT_SINGLE_STEP ? inject_step(v) : 0;
 }
@@ -300,11 +309,11 @@ static int exit_unsupported(struct likex_vcpu *v)
 	int r;
 
 	/* A repeated instruction may have got some way: the caller is to see it. */
-	r = call(v, KVM_SET_REGS, &v->state->regs);
+	r = call(v, KVM_SET_REGS, v->regs);
 	if (r)
 		return r;
 	v->error.why = st->why;
-	v->error.rip = v->state->regs.rip;
+	v->error.rip = v->regs->rip;
 	v->error.insn_len = st->insn_len;
 	memcpy(v->error.insn, st->insn, sizeof(v->error.insn));
 	memset(run->padding, 0, sizeof(run->padding));
@@ -320,6 +329,24 @@ static int exit_unsupported(struct likex_vcpu *v)
 	run->emulation_failure.insn_size = st->insn_len;
 	memcpy(run->emulation_failure.insn_bytes, st->insn, st->insn_len);
 	return 1;
+}
+
+static int deliver_fault(struct likex_vcpu *v)
+{
+	const struct likex_fault *f = &v->step.fault;
+
+	if (v->no_events) {
+		v->step.why = LIKEX_WHY_STATE;
+		return exit_unsupported(v);
+	}
+	if (f->vector == VECTOR_PF) {
+		v->sregs->cr2 = f->cr2;
+		v->dirty |= KVM_SYNC_X86_SREGS;
+	}
+	/* The instructions retired before it, if any, have changed registers. */
+	v->dirty |= KVM_SYNC_X86_REGS;
+	inject(v, f->vector, f->has_error, f->error);
+	return 0;
 }
 
 /*
@@ -338,8 +365,7 @@ static int emulate(struct likex_vcpu *v)
 	case LIKEX_IO:
 		return exit_io(v);
 	case LIKEX_FAULT:
-		inject_fault(v);
-		return 0;
+		return deliver_fault(v);
 	case LIKEX_UNSUPPORTED:
 		return exit_unsupported(v);
 	default:
@@ -390,7 +416,7 @@ static bool trap_kvm(struct likex_vcpu *v)
  */
 static bool ud_queued(const struct likex_vcpu *v)
 {
-	const struct kvm_vcpu_events *ev = &v->state->events;
+	const struct kvm_vcpu_events *ev = v->events;
 
 	return v->cfg.run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
 	       ev->exception.nr == VECTOR_UD &&
@@ -418,8 +444,7 @@ static int run_kernel(struct likex_vcpu *v)
 	r = state_flush(v);
 	if (r)
 		return r;
-	if (v->synced)
-		v->cfg.run->kvm_valid_regs |= SYNC_ALL;
+	v->cfg.run->kvm_valid_regs |= v->synced;
 	v->fpu_valid = false;
 	r = v->cfg.ops->run(v->cfg.handle);
 	return r < 0 ? r : 0;
@@ -483,6 +508,18 @@ void likex_vcpu_get_stats(const struct likex_vcpu *v,
 	likex_emul_get_stats(v->emul, stats);
 }
 
+static void state_init(struct likex_vcpu *v)
+{
+	struct kvm_sync_regs *in_run = &v->cfg.run->s.regs;
+
+	v->synced = v->cfg.sync_regs & SYNC_ALL;
+	v->regs = v->synced & KVM_SYNC_X86_REGS ? &in_run->regs : &v->copy.regs;
+	v->sregs = v->synced & KVM_SYNC_X86_SREGS ? &in_run->sregs : &v->copy.sregs;
+	v->events = v->synced & KVM_SYNC_X86_EVENTS ? &in_run->events : &v->copy.events;
+	v->step.regs = v->regs;
+	v->step.sregs = v->sregs;
+}
+
 struct likex_vcpu *likex_vcpu_new(const struct likex_vcpu_config *config)
 {
 	struct likex_vcpu *v;
@@ -506,10 +543,7 @@ struct likex_vcpu *likex_vcpu_new(const struct likex_vcpu_config *config)
 		free(v);
 		return NULL;
 	}
-	v->synced = (config->sync_regs & SYNC_ALL) == SYNC_ALL;
-	v->state = v->synced ? &config->run->s.regs : &v->copy;
-	v->step.regs = &v->state->regs;
-	v->step.sregs = &v->state->sregs;
+	state_init(v);
 	return v;
 }
 

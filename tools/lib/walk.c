@@ -6,6 +6,7 @@
  * access rights, accessed and dirty flags, and the page-fault error code.
  */
 #include "internal.h"
+#include <errno.h>
 
 #define PTE_P  BIT(0)
 #define PTE_W  BIT(1)
@@ -176,9 +177,9 @@ static int key_denies(struct likex_emul *e, const struct walk *w, bool *denied)
 	if (!(e->sregs->cr4 & CR4_PKE) || e->mode.paging < PAGING_4L ||
 	    (w->access & PF_I) || !(w->rights & PTE_U))
 		return 0;
-	if (!e->ops->pkru)
-		return emul_unsupported(e, LIKEX_WHY_MODE);
-	r = e->ops->pkru(e->ctx, &pkru);
+	r = e->ops->pkru ? e->ops->pkru(e->ctx, &pkru) : -EOPNOTSUPP;
+	if (r == -EOPNOTSUPP)
+		return emul_unsupported(e, LIKEX_WHY_STATE);
 	if (r)
 		return r;
 	pkru >>= key * 2;

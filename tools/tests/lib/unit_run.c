@@ -31,7 +31,8 @@ struct fake {
 	u8 memory[MEMORY];
 	struct script script[SCRIPT];
 	unsigned int at, runs, ioctls, xsaves;
-	bool sync;
+	u64 sync;		/* what it has of KVM_CAP_SYNC_REGS */
+	bool lean;		/* no ioctl but for the registers */
 	struct likex_vcpu *vcpu;
 };
 
@@ -67,6 +68,8 @@ static int fake_run(void *handle)
 	struct kvm_run *run = f->run;
 
 	f->runs++;
+	if ((run->kvm_valid_regs | run->kvm_dirty_regs) & ~f->sync)
+		return -EINVAL;
 	if (f->sync)
 		take_registers(f);
 	if (s->kind == SIGNAL) {
@@ -104,6 +107,9 @@ static int fake_ioctl(void *handle, unsigned long cmd, void *arg)
 	struct kvm_xcrs *xcrs = arg;
 
 	f->ioctls++;
+	if (f->lean && cmd != KVM_GET_REGS && cmd != KVM_SET_REGS &&
+	    cmd != KVM_GET_SREGS && cmd != KVM_SET_SREGS)
+		return -ENOTTY;
 	switch (cmd) {
 	case KVM_GET_REGS: copy(arg, &f->regs, sizeof(f->regs)); break;
 	case KVM_SET_REGS: copy(&f->regs, arg, sizeof(f->regs)); break;
@@ -140,11 +146,11 @@ static void *fake_map(void *ctx, uint64_t gpa, bool write)
 }
 
 /* Real mode, code at 0x1000, DS at the device. */
-static struct fake *fake_new(const void *code, size_t len, bool sync)
+static struct fake *fake_make(const void *code, size_t len, u64 sync, bool lean)
 {
 	struct likex_vcpu_config config = {
 		.ops = &fake_ops, .map = fake_map,
-		.sync_regs = sync ? KVM_SYNC_X86_VALID_FIELDS : 0,
+		.sync_regs = sync,
 	};
 	struct fake *f = aligned_alloc(4096, (sizeof(*f) + 4095) & ~4095ull);
 	struct rig mode;
@@ -161,12 +167,18 @@ static struct fake *fake_new(const void *code, size_t len, bool sync)
 	f->regs.rax = 0x1234;
 	memcpy(f->memory + 0x1000, code, len);
 	f->sync = sync;
+	f->lean = lean;
 	config.handle = config.ctx = f;
 	config.run = f->run;
 	f->vcpu = likex_vcpu_new(&config);
 	if (!f->vcpu)
 		exit(2);
 	return f;
+}
+
+static struct fake *fake_new(const void *code, size_t len, bool sync)
+{
+	return fake_make(code, len, sync ? KVM_SYNC_X86_VALID_FIELDS : 0, false);
 }
 
 static void fake_free(struct fake *f)
@@ -416,6 +428,50 @@ static void set_meanwhile(struct unit *u)
 	fake_free(f);
 }
 
+/* A kernel that has the registers for user space, and nothing else yet. */
+static struct fake *lean_new(const void *code, size_t len)
+{
+	return fake_make(code, len, KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS, true);
+}
+
+static void lean_access(struct unit *u)
+{
+	struct fake *f = lean_new("\xa3\x10\x00\xa1\x10\x00", 6);
+
+	u->name = "a kernel without events";
+	f->script[0] = f->script[1] = (struct script){ MMIO, { .gpa = DEVICE + 0x10 }, { 0 } };
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, 1, f->run->mmio.is_write);
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, 0, f->run->mmio.is_write);
+	memset(f->run->mmio.data, 0x5a, 8);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0x5a5a, f->regs.rax);
+	EXPECT_EQ(u, 0x1006, f->regs.rip);
+	/* Events were asked for once, in vain. */
+	EXPECT_EQ(u, 1, f->ioctls);
+	fake_free(f);
+}
+
+/* What it would take events or vector registers for is refused, with reason and RIP. */
+static void lean_refusal(struct unit *u, const char *name, const void *code, size_t len,
+			 unsigned int insn_len)
+{
+	struct fake *f = lean_new(code, len);
+	struct likex_vcpu_error error;
+
+	u->name = name;
+	f->script[0] = (struct script){ MMIO, { .gpa = DEVICE + 0xffff }, { 0 } };
+	expect_exit(u, f, KVM_EXIT_INTERNAL_ERROR);
+	EXPECT_EQ(u, KVM_INTERNAL_ERROR_EMULATION, f->run->emulation_failure.suberror);
+	likex_vcpu_error(f->vcpu, &error);
+	EXPECT_EQ(u, LIKEX_WHY_STATE, error.why);
+	EXPECT_EQ(u, 0x1000, error.rip);
+	EXPECT_EQ(u, insn_len, error.insn_len);
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	fake_free(f);
+}
+
 static void refused_config(struct unit *u)
 {
 	struct likex_vcpu_config config = { .ops = &fake_ops };
@@ -442,5 +498,8 @@ void unit_run(struct unit *u)
 	repeated(u);
 	vectors(u);
 	set_meanwhile(u);
+	lean_access(u);
+	lean_refusal(u, "an exception, without events", "\xa3\xff\xff", 3, 0);
+	lean_refusal(u, "a vector load, without XSAVE", "\x0f\x10\x06\x00\x00", 5, 5);
 	refused_config(u);
 }

@@ -75,6 +75,9 @@ enum likex_result {
  *	instruction
  * @LIKEX_WHY_LOCK: a locked access crosses into a page that does not follow
  *	in the caller's memory too, so it cannot be atomic
+ * @LIKEX_WHY_STATE: it needs state of the vCPU that is not available: vector
+ *	registers or PKRU; with likex_vcpu_run() also events, to deliver the
+ *	exception that it raised
  */
 enum likex_reason {
 	LIKEX_WHY_NONE = 0,
@@ -85,6 +88,7 @@ enum likex_reason {
 	LIKEX_WHY_PAGE_TABLE,
 	LIKEX_WHY_EVENT,
 	LIKEX_WHY_LOCK,
+	LIKEX_WHY_STATE,
 };
 
 /** enum likex_space - the address space of a device transaction */
@@ -209,7 +213,8 @@ struct likex_fpu {
  *
  * Callbacks get the pointer that was given to likex_emul_new(). Those that
  * return int return 0 or a negative errno, which ends the step. Only @map is
- * required.
+ * required. @fpu_get and @pkru may return -EOPNOTSUPP, which is the same as
+ * not being there.
  */
 struct likex_emul_ops {
 	/**
@@ -230,7 +235,8 @@ struct likex_emul_ops {
 
 	/**
 	 * @fpu_get: fill in where the vector state is. Called only for an
-	 * instruction that needs it. If NULL, such are not emulated.
+	 * instruction that needs it. If NULL, such are not emulated
+	 * (LIKEX_WHY_STATE).
 	 */
 	int (*fpu_get)(void *ctx, struct likex_fpu *fpu);
 

@@ -59,8 +59,9 @@ const struct likex_vcpu_ops *likex_ops_kvm(void);
  * @handle: for @ops; must outlive the vCPU
  * @run: the vCPU's mapped run area
  * @sync_regs: what KVM_CHECK_EXTENSION(KVM_CAP_SYNC_REGS) says. With the bits
- *	for registers, system registers and events, an MMIO access costs no
- *	ioctl but KVM_RUN; without them registers are fetched and set by ioctls.
+ *	for registers, system registers and events (the last only where the
+ *	kernel has events), an MMIO access costs no ioctl but KVM_RUN; what has
+ *	no bit is fetched and set by ioctls.
  * @map: the guest's memory, as in struct likex_emul_ops
  * @generation: likewise; NULL if @map's addresses may change unnoticed
  * @ctx: for @map
@@ -106,6 +107,10 @@ void likex_vcpu_free(struct likex_vcpu *vcpu);
  *
  * A KVM_EXIT_IO made here (INS, OUTS) has its data within the first page of
  * the run area; io.data_offset says where, as always.
+ *
+ * A kernel that has not all of a vCPU's ioctls serves as far as it goes. An
+ * instruction that needs vector registers that cannot be read, or raises an
+ * exception that cannot be delivered, is among those that are not emulated.
  *
  * Return: 0, or a negative errno: -EINTR for a signal or immediate_exit, what
  * KVM_RUN or another ioctl returned otherwise.
