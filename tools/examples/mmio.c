@@ -18,10 +18,13 @@
 #define MEMORY 0x10000
 #define RW (PROT_READ | PROT_WRITE)
 
-/* mov ax, 0xd000; mov ds, ax; mov word [0], 0x2a; mov bx, [0]; hlt */
 static const unsigned char guest[] = {
-	0xb8, 0x00, 0xd0, 0x8e, 0xd8, 0xc7, 0x06, 0, 0, 0x2a, 0,
-	0x8b, 0x1e, 0, 0, 0xf4,
+	0xb8, 0x00, 0xd0, 0x8e, 0xd8,		/* mov ax, 0xd000; mov ds, ax */
+	0xc6, 0x06, 0, 0, 0x12, 0x8a, 0x1e, 0, 0,	/* mov byte [0], 0x12; mov bl, [0] */
+	0xc7, 0x06, 0, 0, 0x34, 0x12, 0x8b, 0x1e, 0, 0,	/* mov word [0], 0x1234; mov bx, [0] */
+	0x66, 0xc7, 0x06, 0, 0, 0x78, 0x56, 0x34, 0x12,	/* mov dword [0], 0x12345678 */
+	0x66, 0xa1, 0, 0,			/* mov eax, [0] */
+	0x0f, 0xc7, 0x0e, 0, 0, 0xf4,		/* cmpxchg8b [0], writes ECX:EBX; hlt */
 };
 
 /* All that the library has to know of the guest's memory. */
@@ -91,6 +94,6 @@ int main(int argc, char **argv)
 		device(config.run, &reg);
 	if (r || ioctl(vcpu.fd, KVM_GET_REGS, &regs))
 		errx(1, "run: %s", strerror(-r));
-	printf("exit %u, ebx %#llx\n", config.run->exit_reason, regs.rbx);
-	return config.run->exit_reason == KVM_EXIT_HLT && regs.rbx == 0x2a ? 0 : 1;
+	printf("exit %u, eax %#llx, ebx %#llx\n", config.run->exit_reason, regs.rax, regs.rbx);
+	return config.run->exit_reason != KVM_EXIT_HLT || regs.rax != 0x12345678 || reg != 0x1234;
 }

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """liblikex: the instruction emulator in user space, its preload library and its example."""
 
+import difflib
 import os
 import pathlib
 import re
 import shutil
 
+from .. import image, kernel, machine
 from ..suite import Failure, Skip, test
 
 BUILD_PACKAGES = ("libzydis-dev",)
@@ -165,6 +167,58 @@ def example(t):
     for node in nodes:
         done = t.run([pathlib.Path(t.build) / "tools/examples/mmio", node], timeout=60)
         t.note(f"{node}: {done.stdout.splitlines()[-1]}")
+
+
+EXAMPLE_SAYS = """\
+write d0000, 1 bytes
+read  d0000, 1 bytes
+write d0000, 2 bytes
+read  d0000, 2 bytes
+write d0000, 4 bytes
+read  d0000, 4 bytes
+read  d0000, 8 bytes
+write d0000, 8 bytes
+exit 5, eax 0x12345678, ebx 0x1234
+"""
+
+
+def shared(t, program):
+    """Return the loader and the shared libraries that a program needs, the loader first."""
+    found = re.findall(r"(/\S+) \(0x", t.run(["ldd", program]).stdout)
+    return sorted(map(pathlib.Path, found), key=lambda path: not path.name.startswith("ld-"))
+
+
+@test("lib.machine")
+def in_machine(t):
+    """On /dev/likex as on /dev/kvm: the example, instructions on a device, what is unknown; KVM with the preload library."""
+    tools, names = pathlib.Path(t.build) / "tools", ("device", "kvm")
+    for folder in ("tests/lib", "examples", "preload"):
+        build(t, folder=folder)
+    programs = [tools / "examples/mmio", *(tools / "tests-lib" / name for name in names)]
+    preload_library = tools / "preload/liblikex-preload.so"
+    loader, *libraries = shared(t, programs[0])
+
+    def step(name, *words, options=()):
+        return machine.Step(name, [f"/tests/{loader.name}", "--library-path", "/tests", *options, *words])
+
+    steps = [machine.Step("load", ["sh", "-c", "modprobe kvm_intel && modprobe likex"])]
+    for node in ("/dev/likex", "/dev/kvm"):
+        steps += [step(f"mmio {node}", "/tests/mmio", node), step(f"device {node}", "/tests/device", "--device", node)]
+    steps += [step("plain", "/tests/kvm", "--how", "plain", "--count", "0"), step("library", "/tests/kvm"),
+              step("preload", "/tests/kvm", "--how", "plain", options=("--preload", f"/tests/{preload_library.name}"))]
+    built = kernel.build("host")
+    initrd = image.base(built, [*programs, preload_library, loader, *libraries])
+    outcome = machine.boot(machine.for_kernel(built), built, initrd, steps, t.results / "run", limit=300).require_done()
+    for one in steps:
+        said = (one.out + one.err).decode(errors="replace")
+        t.check(one.status == 0, f"{one.name}: exit status {one.status}\n{said}")
+        t.note(f"{one.name}: {(said.splitlines() or ['done'])[-1]}")
+    t.check(not outcome.reports(), "the kernel complains:\n" + "\n".join(outcome.reports()))
+    said = {one.name: one.text for one in steps}
+    for node in ("/dev/likex", "/dev/kvm"):
+        t.check(said[f"mmio {node}"] == EXAMPLE_SAYS, f"the example on {node}:\n" + said[f"mmio {node}"])
+    t.check(said["device /dev/likex"] == said["device /dev/kvm"], "instructions on /dev/likex and /dev/kvm differ:\n" +
+            "\n".join(difflib.unified_diff(said["device /dev/likex"].splitlines(), said["device /dev/kvm"].splitlines())))
 
 
 def exported(t, library):
