@@ -181,7 +181,8 @@ def _link(t, value, kvm="m"):
     fragment = BUILD / "kernel" / f"link-{value}.config"
     write(fragment, f"CONFIG_LIKEX={value}\nCONFIG_X86_VIRT_TEST_USER={value}\n"
                     f"CONFIG_KVM={kvm}\nCONFIG_KVM_INTEL={kvm}\n"
-                    + "CONFIG_KVM_SMM=n\nCONFIG_KVM_HYPERV=n\n" * (kvm == "n"))
+                    + "CONFIG_KVM_SMM=n\nCONFIG_KVM_HYPERV=n\n" * (kvm == "n")
+                    + "CONFIG_MITIGATION_VMSCAPE=n\n" * (kvm == value == "n"))  # without any hypervisor there is none
     kernel.configure(tree, out, ("host", fragment), log)
     kernel.make(tree, out, "bzImage", "modules", what=f"link with LiKeX={value}, KVM={kvm}", log=log)
     said = (kernel.LOGS / log).read_text()
