@@ -15,6 +15,8 @@ static void *rig_map(void *ctx, uint64_t gpa, bool write)
 	struct rig *r = ctx;
 	u8 kind = kind_of(r, gpa);
 
+	if (write && gpa < r->lowest_write)
+		r->lowest_write = gpa;
 	if (kind == PAGE_RAM || (kind == PAGE_ROM && !write))
 		return r->mem + gpa;
 	return NULL;

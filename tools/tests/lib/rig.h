@@ -48,6 +48,7 @@ struct rig {
 	u8 port_value;		/* what every byte of a port reads as */
 	unsigned int fpu_gets, fpu_puts;
 	bool outside;		/* a device access beyond all pages was made */
+	u64 lowest_write;	/* gpa: where memory was asked for to be written */
 	unsigned int io_count;	/* transactions, all of them */
 	struct likex_io io_log[IO_LOG];
 };
