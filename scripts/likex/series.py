@@ -236,9 +236,14 @@ EXPLAINED = (
 )
 
 
-def _explained(kind, line):
-    """Tell whether what checkpatch says of a line is in the table."""
-    return any(re.fullmatch(known, kind) and re.search(pattern, line, re.MULTILINE) for known, pattern, _ in EXPLAINED)
+def _explained(said, rows):
+    """Tell whether what checkpatch says, of a patch of these lines, is in the table."""
+    found = re.match(r".*?:(\d+): \w+:(\w+): ", said)
+    if not found:
+        return False
+    place = "\n".join(rows[int(found[1]) - 2:int(found[1])])
+    return any(re.fullmatch(known, found[2]) and re.search(pattern, place, re.MULTILINE)
+               for known, pattern, _ in EXPLAINED)
 
 
 def _checkpatch_says(name):
@@ -259,14 +264,8 @@ def checkpatch():
     bad = []
     for name, said in zip(names(), answers):
         rows = (PATCHES / name).read_text().splitlines()
-        found = [line for line in said.splitlines() if not _is_explained(line, rows)]
+        found = [line for line in said.splitlines() if not _explained(line, rows)]
         for line in found:
             say(f"    {line[line.index(name):]}")  # another checkout may have asked first
         bad += [name] * bool(found)
     return bad
-
-
-def _is_explained(line, rows):
-    """Tell whether a line of checkpatch's is about something in the table."""
-    found = re.match(r".*?:(\d+): \w+:(\w+): ", line)
-    return found and _explained(found[2], "\n".join(rows[int(found[1]) - 2:int(found[1])]))
