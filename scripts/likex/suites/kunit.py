@@ -17,9 +17,11 @@ def _run(t):
     tree = series.make()
     key = series.git("rev-parse", "HEAD")
     if key not in _RUNS:
+        place = BUILD / "kernel" / "kunit"
+        place.parent.mkdir(parents=True, exist_ok=True)
         folders = [tree / "arch/x86/likex", tree / "arch/x86/virt", TOP / "kunit/machine.config"]
         command = ["python3", tree / "tools/testing/kunit/kunit.py", "run", "--arch=x86_64", "--raw_output=all",
-                   "--jobs=2", f"--build_dir={BUILD / 'kernel' / 'kunit'}", "--make_options=CC=ccache gcc",
+                   "--jobs=2", f"--build_dir={place}", "--make_options=CC=ccache gcc",
                    *(f"--kunitconfig={path}" for path in folders if path.exists())]
         done = t.run(command, cwd=tree, env=kernel.environment(), timeout=1500, status=None)
         _RUNS[key] = cases(done.stdout), done
