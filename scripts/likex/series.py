@@ -220,12 +220,16 @@ def differences(scratch):
 
 # What checkpatch says and is wrong about, or what is not the series' to change: kind, line of the patch, why.
 EXPLAINED = (
-    ("FILE_PATH_CHANGES", r"^diff --git a/(arch/x86|virt/likex|tools/testing/selftests/likex)/", "MAINTAINERS names the whole folder"),
+    ("FILE_PATH_CHANGES", r"^diff --git a/(Documentation/virt|arch/x86|virt/likex|tools/testing/selftests/likex)/",
+     "MAINTAINERS names the whole folder"),
     ("SPACING", r"cpu_emergency_virt_cb \*", "a pointer to a type, which it takes for a multiplication"),
     ("SPACING", r"%l\[\w+\]", "a label of asm goto, which it takes for a remainder"),
     ("AVOID_BUG", r"BUG_ON\(!virt_rebooting\)", "KVM's own, of which only the flag changes"),
     ("TYPO_SPELLING", r"\bIST\b", "the Interrupt Stack Table"),
+    ("TYPO_SPELLING", r"\bfpr\b", "what struct kvm_fpu calls the floating-point registers"),
+    ("SPACING", r"^\+guest_\\name", "a label whose name is a macro's argument"),
     ("MACRO_ARG_REUSE", r"VMCS_ACCESSORS|SEGAR_PUT", "the arguments are constants"),
+    ("MACRO_ARG_REUSE", r"define FIELD\(", "the name of a member"),
     ("MACRO_ARG_REUSE", r"define for_each_", "an iterator, whose arguments are variables"),
     ("MACRO_WITH_FLOW_CONTROL", r"define VMX_INSN", "the body of functions of one instruction each"),
     ("CONSTANT_COMPARISON", r"static_assert\(", "both sides are constants"),
