@@ -313,14 +313,16 @@ static long sum_of(const char *path, const char *word)
 {
 	FILE *file = fopen(path, "r");
 	char line[256], key[32];
-	long number, sum = 0;
+	long number, sum = -1;
 
 	if (!file)
 		die(path, -errno);
 	while (fgets(line, sizeof(line), file))
 		if (sscanf(line, "%31s %ld", key, &number) == 2 && !strcmp(key, word))
-			sum += number;
+			sum = sum < 0 ? number : sum + number;
 	fclose(file);
+	if (sum < 0)
+		die(path, -EIO);
 	return sum;
 }
 
