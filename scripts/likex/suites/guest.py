@@ -335,7 +335,7 @@ def fuzz_million(t):
                            t.results / "run", limit=3 * 3600)
     sums = {}
     for one in steps:
-        for kind, name, first, second in re.findall(r"^# (set|exit|entry:) (\S.*?) {2,}(\d+)(?:\D+(\d+))?", one.text, re.M):
+        for kind, name, first, second in re.findall(r"^# (set|exit|entry:) (\S.*?) {2,}(\d+)(?:[^\d\n]+(\d+))?", one.text, re.M):
             had = sums.get((kind, name), (0, 0))
             sums[kind, name] = had[0] + int(first), had[1] + int(second or 0)
         if one.status != 0:
