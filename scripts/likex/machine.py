@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The machines that programs run in: starting one, and taking in what it reports."""
 
+import atexit
 import contextlib
 import dataclasses
 import os
@@ -15,6 +16,16 @@ import time
 from . import emulator, packages
 from .base import Fail, capture, end, shown
 from .initramfs import Archive
+
+_RUNNING = set()
+
+
+@atexit.register
+def _end_all():
+    """A boot in a thread, beside others, would outlive a run that is interrupted."""
+    for child in list(_RUNNING):
+        end(child)
+
 
 # To Linux the three models have different faults, so they walk different mitigation paths.
 MODELS = {
@@ -301,6 +312,7 @@ def _run(command, steps, where, limit, on_output):
     child = subprocess.Popen([str(word) for word in command], cwd=where,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=open(where / "emulator.err", "wb"), start_new_session=True)
+    _RUNNING.add(child)
     try:
         while True:
             ready, _, _ = select.select([child.stdout], [], [], 0.5)
@@ -314,6 +326,7 @@ def _run(command, steps, where, limit, on_output):
                 break
     finally:
         end(child)
+        _RUNNING.discard(child)
         child.stdout.close()
     said = console.read_bytes() if console.exists() else b""
     if _PANIC.search(said):

@@ -34,6 +34,7 @@ class Skip(Exception):
 
 
 REGISTRY = {}
+EARLY = []
 
 
 def test(name, exhaustive=False):
@@ -42,6 +43,14 @@ def test(name, exhaustive=False):
         assert name not in REGISTRY, f"two tests are called {name}"
         function.exhaustive = exhaustive
         REGISTRY[name] = function
+        return function
+    return register
+
+
+def early(glob):
+    """Register what is called at the start of a run that asks for tests of such a name, and so must not fail."""
+    def register(function):
+        EARLY.append((glob, function))
         return function
     return register
 
@@ -157,6 +166,9 @@ def run(names, exhaustive=False, stream=sys.stdout):
             print(line, file=stream, flush=True)
         put("TAP version 13")
         put(f"1..{len(names)}")
+        for glob, function in EARLY:
+            if any(fnmatch.fnmatch(name, glob) for name in names):
+                function()
         for number, name in enumerate(names, 1):
             outcome = _one(name, exhaustive)
             counts[outcome[0]] += 1

@@ -24,15 +24,22 @@ msrs() {
 	done
 }
 
-# kvm itself does not touch VMX, and takes three seconds to load here: it goes
-# and comes in the first round only.
+# kvm itself does not touch VMX, and takes seconds to load, on the debug kernel
+# minutes: it goes and comes once.
 kvm=0
+unloads=1
 second=0
 
 step() {
 	case $1 in
 	+kvm) modprobe kvm_intel; kvm=1 ;;
-	-kvm) rmmod kvm_intel; [ $round -gt 0 ] || rmmod kvm; kvm=0 ;;
+	-kvm)
+		rmmod kvm_intel
+		if [ $unloads -gt 0 ]; then
+			rmmod kvm
+			unloads=$((unloads - 1))
+		fi
+		kvm=0 ;;
 	+user) echo 1 > $user/active; second=1 ;;
 	-user) echo 0 > $user/active; second=0 ;;
 	esac
