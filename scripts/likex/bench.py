@@ -13,9 +13,9 @@ BOOTS = {"": "", "_nomit": "mitigations=off"}
 UNITS = ("ticks", "bytes", "count")
 
 
-def measure(where=BUILD / "run" / "bench", model="broadwell_ult"):
-    """Boot and measure; return {"machine": {...}, "metrics": {...}} as bench.json has it."""
-    built = kernel.build("host")
+def measure(where=BUILD / "run" / "bench", model="broadwell_ult", built=None):
+    """Boot and measure (the series' kernel, or another); return {"machine": {...}, "metrics": {...}} as bench.json has it."""
+    built = built or kernel.build("host")
     # One processor: with two, the ticks of both are counted.
     target = machine.Machine(kind="bochs", cpus=1, model=model)
     initrd, metrics = image.base(built), {}

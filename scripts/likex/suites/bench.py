@@ -8,7 +8,7 @@ import re
 import tempfile
 import xml.etree.ElementTree
 
-from .. import bench
+from .. import bench, kernel, series
 from ..base import BUILD, TOP
 from ..suite import test
 
@@ -89,3 +89,15 @@ def documented(t):
             shown, measured = int(figure.replace(",", "")), metrics[name + suffix][device]
             t.check(abs(shown - measured) <= measured / 10,
                     f"{name}{suffix}: documented for {device} {shown}, measured {measured}")
+
+
+@test("bench.unpatched", exhaustive=True)
+def unpatched(t):
+    """The series costs KVM nothing: no figure of KVM's is over 1% above that on the kernel without the series."""
+    built = kernel.build("host", series.worktree("unpatched", series.BASE))
+    before = bench.measure(BUILD / "run" / "bench-unpatched", built=built)["metrics"]
+    ratios = {name: _measured(1)["metrics"][name]["kvm"] / entry["kvm"]
+              for name, entry in before.items() if entry["unit"] != "count"}
+    t.note(" ".join(f"{name} {ratio:.3f}" for name, ratio in ratios.items()))
+    dearer = [f"{name} {ratio:.3f}" for name, ratio in ratios.items() if ratio > 1.01]
+    t.check(not dearer, f"dearer with the series: {' '.join(dearer)}")
