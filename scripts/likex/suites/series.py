@@ -160,13 +160,15 @@ def build_each(t):
     # What is compiled is looked at; so begin with nothing that an earlier run has left, warnings and all.
     for path in (out / "arch/x86/likex", out / "virt/likex"):
         shutil.rmtree(path, ignore_errors=True)
-    with_what = [capture([tool, "--version"]) for tool in ("gcc", "sparse")] + sorted((TOP / "configs").iterdir())
+    # The tools, the configuration, and what this test itself demands
+    with_what = [capture([tool, "--version"]) for tool in ("gcc", "sparse")]
+    with_what += [*sorted((TOP / "configs").iterdir()), pathlib.Path(__file__), pathlib.Path(kernel.__file__)]
     built = 0
     for commit, name in _commits():
         # The owner's patches touch headers that all of KVM includes: minutes that not every run has.
         if not (t.exhaustive or "LiKeX" in name):
             continue
-        # What has passed is the same as long as no byte of the kernel, its configuration or the tools has changed.
+        # What has passed is the same as long as no byte of the kernel or of these has changed.
         passed = cache() / "built" / digest(_git("rev-parse", f"{commit}^{{tree}}"), *with_what)
         if passed.exists() and not t.exhaustive:
             continue
