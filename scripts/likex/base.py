@@ -2,6 +2,7 @@
 """Paths, messages, and running commands: what every script here stands on."""
 
 import argparse
+import atexit
 import collections
 import contextlib
 import fcntl
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / "build"
@@ -116,9 +118,8 @@ def logged(what, command, log, cwd=None, env=None, timeout=None, append=False):
     log.parent.mkdir(parents=True, exist_ok=True)
     progress, tail, count = _Progress(what), collections.deque(maxlen=15), 0
     with open(log, "a" if append else "w", errors="replace") as out:
-        child = subprocess.Popen([str(word) for word in command], cwd=cwd, env=environment(env),
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 text=True, errors="replace", start_new_session=True)
+        child = start(command, cwd=cwd, env=environment(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                      text=True, errors="replace")
         late = threading.Timer(timeout, end, [child]) if timeout else None
         if late:
             late.start()
@@ -140,8 +141,29 @@ def logged(what, command, log, cwd=None, env=None, timeout=None, append=False):
         raise Fail(f"{what}: {why}; the log is {shown(log)}, it ends:\n" + "\n".join(tail))
 
 
+_STARTED, _ENDING = weakref.WeakSet(), threading.Event()
+
+
+def start(command, **more):
+    """Start a process, in a session of its own, that does not outlive this script."""
+    if _ENDING.is_set():
+        raise Fail("interrupted")
+    child = subprocess.Popen([str(word) for word in command], **{"stdin": subprocess.DEVNULL, **more},
+                             start_new_session=True)
+    _STARTED.add(child)
+    return child
+
+
+@atexit.register
+def _end_all():
+    """A script that is interrupted leaves nothing running, whichever of its threads started it."""
+    _ENDING.set()
+    for child in list(_STARTED):
+        end(child)
+
+
 def end(child):
-    """End a process that was started in a session of its own, with all that it started."""
+    """End a process that start() started, with all that it started."""
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -167,6 +189,23 @@ def lock(path):
             say(f"    waiting for another run that holds {shown(path)}")
             fcntl.flock(held, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def place(path):
+    """Hold a folder for this run alone: the one that is wanted, or, where another run has it, the next: last-2, last-3"""
+    path, number = pathlib.Path(path), 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        chosen = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        with open(chosen.with_name(chosen.name + ".lock"), "w") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                number += 1
+                continue
+            yield chosen
+            return
 
 
 def digest(*parts):

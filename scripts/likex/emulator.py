@@ -37,17 +37,16 @@ def packaged():
 
 def built():
     """Return the Bochs built here, building it if need be; raise Fail where that cannot be done."""
-    ready = sorted(cache().glob(f"bochs/*-{_build_id()}/bochs"))
-    if ready:
-        return ready[-1]
-    packages.need("bochs-build", "source")
-    with lock(cache() / "bochs" / "lock"), tempfile.TemporaryDirectory(dir=cache() / "bochs") as scratch:
-        scratch = pathlib.Path(scratch)
-        version, archive = _fetch(scratch)
-        home = cache() / "bochs" / f"{version}-{_build_id()}"
-        if not (home / "bochs").exists():
-            _build(scratch, archive, home)
-    return home / "bochs"
+    def ready():
+        return max(cache().glob(f"bochs/*-{_build_id()}/bochs"), default=None)
+    if not ready():
+        packages.need("bochs-build", "source")
+        with lock(cache() / "bochs" / "lock"), tempfile.TemporaryDirectory(dir=cache() / "bochs") as scratch:
+            # Another run may have built it while this one waited.
+            if not ready():
+                version, archive = _fetch(pathlib.Path(scratch))
+                _build(pathlib.Path(scratch), archive, cache() / "bochs" / f"{version}-{_build_id()}")
+    return ready()
 
 
 def find(fast=True):

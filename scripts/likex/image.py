@@ -7,7 +7,7 @@ import shutil
 import tempfile
 
 from . import packages
-from .base import BUILD, LOGS, TOP, capture, logged
+from .base import BUILD, LOGS, TOP, capture, lock, logged
 from .initramfs import Archive
 
 TOOLS = BUILD / "tools" / "machine"
@@ -17,7 +17,8 @@ BUSYBOX = pathlib.Path("/usr/bin/busybox")
 def tools():
     """Build the programs for the machine; return their folder."""
     packages.need("tools")
-    logged("tools", ["make", "-C", TOP / "tools", f"O={BUILD / 'tools'}", f"-j{os.cpu_count()}"], LOGS / "tools.log")
+    with lock(BUILD / "tools.lock"):
+        logged("tools", ["make", "-C", TOP / "tools", f"O={BUILD / 'tools'}", f"-j{os.cpu_count()}"], LOGS / "tools.log")
     return TOOLS
 
 

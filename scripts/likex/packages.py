@@ -4,7 +4,9 @@
 import os
 import subprocess
 
-from .base import Fail, LOGS, capture, logged, say
+from .base import Fail, LOGS, cache, capture, lock, logged, say
+
+LOCK = cache() / "apt.lock"
 
 # What for: packages. `need()` takes these names.
 SETS = {
@@ -29,14 +31,22 @@ def missing(names):
 
 def need(*sets):
     """Install what these sets (names in SETS, or package names) lack; raise Fail where that may not be."""
-    wanted = [name for one in sets for name in SETS.get(one, one).split()]
-    lacking = sorted(set(missing(wanted)))
+    wanted = sorted({name for one in sets for name in SETS.get(one, one).split()})
+    lacking = missing(wanted)
     if not lacking:
         return
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *lacking]
     if os.geteuid() != 0:
         raise Fail("these Debian packages are missing; install them and run this again:\n"
                    f"    sudo apt-get install --no-install-recommends {' '.join(lacking)}")
+    with lock(LOCK):
+        # Another thread may have been here first.
+        if missing(lacking):
+            _install(lacking)
+
+
+def _install(lacking):
+    """Install packages, with fresh lists if need be."""
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *lacking]
     say(f"... installing {' '.join(lacking)}")
     log, env = LOGS / "apt.log", {"DEBIAN_FRONTEND": "noninteractive"}
     try:
@@ -50,7 +60,8 @@ def need(*sets):
 def update_lists():
     """Fetch apt's package lists if this machine has none for linux-source yet."""
     if os.geteuid() == 0 and not capture(["apt-cache", "madison", "linux-source-6.12"], check=False).strip():
-        logged("apt-get update", ["apt-get", "update"], LOGS / "apt.log")
+        with lock(LOCK):
+            logged("apt-get update", ["apt-get", "update"], LOGS / "apt.log")
 
 
 def mirrors():

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 
 from . import source
-from .base import BUILD, Fail, LOGS, TOP, cache, capture, digest, logged, say, step, write
+from .base import BUILD, Fail, LOGS, TOP, cache, capture, digest, lock, logged, say, step, write
 
 PATCHES = TOP / "patches"
 TREE = BUILD / "linux"
@@ -94,6 +94,11 @@ def _own_identity():
 
 def make(force=False):
     """Make or bring up to date the git tree of the series; work in it that was not exported is kept."""
+    with lock(BUILD / "linux.lock"):
+        return _make(force)
+
+
+def _make(force):
     if not (TREE / ".git" / "likex-series").exists() or force:
         _clone(TREE)
         apply(TREE, [PATCHES / name for name in names()])
@@ -161,7 +166,10 @@ def onto(kernel):
     refused = {}
     for name in names():
         try:
-            logged(name, ["git", "am", "-q", "-3", PATCHES / name], LOGS / "onto.log", cwd=where, append=True)
+            # Without a search for renamed files: where LiKeX's first patch is refused, its others would all be
+            # compared with the whole tree, ten seconds each.
+            logged(name, ["git", "-c", "merge.renames=false", "am", "-q", "-3", PATCHES / name], LOGS / "onto.log",
+                   cwd=where, append=True)
         except Fail:
             conflicts = git("diff", "--name-only", "--diff-filter=U", tree=where)
             git("am", "--skip", tree=where, check=False)
@@ -197,10 +205,26 @@ def worktree(name, commit):
     """Return a work tree of its own beside build/linux, made at a commit if it is not there."""
     make()
     where = BUILD / "trees" / name
-    if not (where / ".git").exists():
-        shutil.rmtree(where, ignore_errors=True)
-        git("worktree", "prune")
-        git("worktree", "add", "-q", "-f", "--detach", where, commit)
+    with lock(BUILD / "trees" / "lock"):
+        if not (where / ".git").exists():
+            shutil.rmtree(where, ignore_errors=True)
+            git("worktree", "prune")
+            git("worktree", "add", "-q", "-f", "--detach", where, commit)
+    return where
+
+
+def reader(where):
+    """Make the kernel tree of somebody who tries the series, cut down to the folders that it touches; return it."""
+    repository, _ = source.pristine()
+    touched = git("diff", "--name-only", BASE, "HEAD", tree=make()).split()
+    folders = {f"{pathlib.Path(name).parent}/".replace("./", "") for name in touched}
+    capture(["git", "clone", "-q", "--shared", "--no-checkout", repository, where])
+    rows = [row for folder in sorted(folders) for row in git("ls-tree", "HEAD", *[folder] * bool(folder), tree=where).splitlines()]
+    git("update-index", "--index-info", tree=where, data="".join(f"{row}\n" for row in rows if " blob " in row))
+    identity = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@localhost",
+                "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@localhost"}
+    git("commit", "-q", "-m", "cut down", tree=where, env=identity)
+    git("checkout", "-q", "-f", "-B", "pristine", tree=where)
     return where
 
 

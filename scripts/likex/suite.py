@@ -10,19 +10,26 @@ A test is a function in a module of likex/suites:
 
 It passes by returning, fails by raising Failure (or anything else), and is
 skipped, with a reason, by raising Skip.
+
+The tests of one module are run in order, beside those of others: what two
+modules use (the tree, a kernel, programs) is made under a lock, and each test
+has folders of its own. @test(..., lane="name") puts a test in another lane
+than its module's: one that shares nothing with the others there. ALONE is for
+what may not meet any other test.
 """
 
 import fnmatch
 import importlib
-import pathlib
 import pkgutil
+import queue
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
 from . import packages
-from .base import BUILD, Fail, RESULTS, TOP, end, environment, say
+from .base import BUILD, Fail, RESULTS, TOP, end, environment, start, write
 
 
 class Failure(Exception):
@@ -34,23 +41,17 @@ class Skip(Exception):
 
 
 REGISTRY = {}
-EARLY = []
+ALONE = "alone"
+# What takes longest is begun first, so that nothing is left to wait for at the end.
+FIRST = (ALONE, "debug", "series", "both", "guest")
 
 
-def test(name, exhaustive=False):
+def test(name, exhaustive=False, lane=None):
     """Register a function as the test of this name; exhaustive ones run only on request."""
     def register(function):
         assert name not in REGISTRY, f"two tests are called {name}"
-        function.exhaustive = exhaustive
+        function.exhaustive, function.lane = exhaustive, lane or function.__module__.rsplit(".", 1)[1]
         REGISTRY[name] = function
-        return function
-    return register
-
-
-def early(glob):
-    """Register what is called at the start of a run that asks for tests of such a name, and so must not fail."""
-    def register(function):
-        EARLY.append((glob, function))
         return function
     return register
 
@@ -87,9 +88,8 @@ class Context:
         """
         self.results.mkdir(parents=True, exist_ok=True)
         words = [str(word) for word in command]
-        child = subprocess.Popen(words, cwd=cwd or TOP, env=environment(env), stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                                 start_new_session=True)
+        child = start(words, cwd=cwd or TOP, env=environment(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                      text=True, errors="replace")
         try:
             said, _ = child.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
@@ -129,7 +129,7 @@ def select(names, only):
 
 def _one(name, exhaustive):
     """Run one test; return (verdict, reason, notes, seconds)."""
-    function, context, start = REGISTRY[name], Context(name, exhaustive), time.monotonic()
+    function, context, began = REGISTRY[name], Context(name, exhaustive), time.monotonic()
     verdict, reason = "passed", ""
     (context.results / "output.txt").unlink(missing_ok=True)
     try:
@@ -142,40 +142,72 @@ def _one(name, exhaustive):
         verdict, reason = "failed", str(failure)
     except Exception:                                   # a broken test is a failed test
         verdict, reason = "failed", traceback.format_exc()
-    return verdict, reason, context.notes, time.monotonic() - start
+    return verdict, reason, context.notes, time.monotonic() - began
 
 
-def _tap(number, name, verdict, reason, notes, seconds):
-    """Return the lines that report one test."""
-    state = "not ok" if verdict == "failed" else "ok"
-    skip = f" # SKIP {' '.join(reason.split())}" if verdict == "skipped" else ""
-    lines = [f"{state} {number} - {name}{skip}"]
-    lines += [f"# {line}" for line in notes]
-    if verdict == "failed":
-        lines += [f"# {line}" for line in reason.splitlines()]
-    return lines + [f"# {seconds:.1f} s"]
+class _Report:
+    """The results as TAP, in the order in which they come: printed, and stored in build/results/tests.tap."""
+
+    def __init__(self, count, stream):
+        self.stream, self.lock, self.lines = stream, threading.Lock(), []
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self._put("TAP version 13", f"1..{count}")
+
+    def _put(self, *lines):
+        self.lines += lines
+        # Replaced, not appended to: a test of the documents runs this script, too.
+        write(RESULTS / "tests.tap", "".join(f"{line}\n" for line in self.lines))
+        for line in lines:
+            print(line, file=self.stream, flush=True)
+
+    def take(self, name, verdict, reason, notes, seconds):
+        """Report one test."""
+        with self.lock:
+            self.counts[verdict] += 1
+            state = "not ok" if verdict == "failed" else "ok"
+            skip = f" # SKIP {' '.join(reason.split())}" if verdict == "skipped" else ""
+            more = notes + (reason.splitlines() if verdict == "failed" else [])
+            self._put(f"{state} {sum(self.counts.values())} - {name}{skip}", *[f"# {line}" for line in more],
+                      f"# {seconds:.1f} s")
+
+    def end(self):
+        """Write the last line; return how many tests failed."""
+        self._put(", ".join(f"{count} {verdict}" for verdict, count in self.counts.items()))
+        return self.counts["failed"]
 
 
-def run(names, exhaustive=False, stream=sys.stdout):
-    """Run tests, print and store what comes of them; return how many failed."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-    with open(RESULTS / "tests.tap", "w") as file:
-        def put(line):
-            print(line, file=file, flush=True)
-            print(line, file=stream, flush=True)
-        put("TAP version 13")
-        put(f"1..{len(names)}")
-        for glob, function in EARLY:
-            if any(fnmatch.fnmatch(name, glob) for name in names):
-                function()
-        for number, name in enumerate(names, 1):
-            outcome = _one(name, exhaustive)
-            counts[outcome[0]] += 1
-            for line in _tap(number, name, *outcome):
-                put(line)
-        put(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
-    return counts["failed"]
+def lanes(names):
+    """Return [tests to run one after another], those of the longest lanes first."""
+    found = {}
+    for name in names:
+        found.setdefault(REGISTRY[name].lane, []).append(name)
+    return [found[lane] for lane in sorted(found, key=lambda lane: FIRST.index(lane) if lane in FIRST else len(FIRST))]
+
+
+def run(names, exhaustive=False, jobs=1, stream=sys.stdout):
+    """Run tests, so many at a time, print and store what comes of them; return how many failed."""
+    report, waiting = _Report(len(names), stream), queue.SimpleQueue()
+
+    def work():
+        while True:
+            try:
+                lane = waiting.get_nowait()
+            except queue.Empty:
+                return
+            for name in lane:
+                report.take(name, *_one(name, exhaustive))
+
+    for lane in lanes(names):
+        waiting.put(lane)
+        if REGISTRY[lane[0]].lane == ALONE:
+            work()
+    # Daemons: an interrupted run does not wait for them.
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return report.end()
 
 
 def describe(name):

@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 
-from .. import series, source, suite
+from .. import series, suite
 from ..base import BUILD, TOP, cache, capture
 from ..suite import test
 
@@ -106,8 +106,6 @@ def here(t):
 @test("docs.scratch")
 def scratch(t):
     """The commands that change things do what is shown, in a copy of the checkout and of a kernel."""
-    series.make()
-    repository, _ = source.pristine()
     with tempfile.TemporaryDirectory(dir=BUILD) as home:
         home = pathlib.Path(home)
         copy = home / "likex"
@@ -119,13 +117,13 @@ def scratch(t):
         for name, value in (("user.name", "A. Developer"), ("user.email", "developer@localhost")):
             capture(["git", "config", name, value], cwd=copy)
         # The reader's own kernel tree: ~/linux.
-        capture(["git", "clone", "-q", "--shared", repository, home / "linux"])
+        series.reader(home / "linux")
         env = {"HOME": str(home), "LIKEX_CACHE": str(cache()), "GIT_EDITOR": "true", "GIT_SEQUENCE_EDITOR": "true",
                "GIT_AUTHOR_NAME": "A. Developer", "GIT_AUTHOR_EMAIL": "developer@localhost",
                "GIT_COMMITTER_NAME": "A. Developer", "GIT_COMMITTER_EMAIL": "developer@localhost"}
 
         def pristine_kernel():
-            capture(["git", "checkout", "-q", "-f", "-B", "mine", "origin/pristine"], cwd=home / "linux")
+            capture(["git", "checkout", "-q", "-f", "-B", "mine", "pristine"], cwd=home / "linux")
             capture(["git", "clean", "-q", "-f", "-d", "-x"], cwd=home / "linux")
         _run_blocks(t, "scratch", copy, env, pristine_kernel)
 

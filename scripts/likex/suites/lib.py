@@ -8,6 +8,7 @@ import re
 import shutil
 
 from .. import image, kernel, machine
+from ..base import lock
 from ..suite import Failure, Skip, test
 
 BUILD_PACKAGES = ("libzydis-dev",)
@@ -18,7 +19,8 @@ def build(t, *targets, folder="tests/lib", out="tools", **variables):
     """Build targets of one folder of tools, into its own folder of the build directory."""
     t.packages(*BUILD_PACKAGES)
     words = ["nice", "-n", "5", "make", "-s", "-j2", "-C", t.top / "tools" / folder, f"O={pathlib.Path(t.build) / out}"]
-    t.run(words + [f"{name}={value}" for name, value in variables.items()] + list(targets), timeout=900)
+    with lock(t.build / "tools" / "lib.lock"):
+        t.run(words + [f"{name}={value}" for name, value in variables.items()] + list(targets), timeout=900)
 
 
 def program(t, name, target=None):
@@ -72,14 +74,12 @@ def unicorn(t):
 @test("lib.linux-forms")
 def linux_forms(t):
     """Every instruction with which a real kernel reaches its devices is emulated as a processor does it."""
-    vmlinux = pathlib.Path(os.environ.get("LIKEX_VMLINUX", pathlib.Path(t.build) / "kernel/host/vmlinux"))
-    if not vmlinux.exists():
-        raise Skip(f"no kernel has been built: {vmlinux} is not there (LIKEX_VMLINUX names another)")
+    vmlinux = os.environ.get("LIKEX_VMLINUX") or kernel.build("host").vmlinux
     done = t.run([program(t, "forms"), "--vmlinux", vmlinux], timeout=120)
     note_lines(t, done.stdout, r"forms with a memory operand")
 
 
-@test("lib.fuzz")
+@test("lib.fuzz", lane="lib-fuzz")
 def fuzz(t):
     """Two minutes (an hour) of libFuzzer under ASan and UBSan find nothing."""
     t.packages("clang", "libclang-rt-14-dev")
