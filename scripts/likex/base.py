@@ -183,9 +183,13 @@ def lock(path):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        # Most are held for a moment only, which is not worth a line.
+        for _ in range(20):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(0.1)
+        else:
             say(f"    waiting for another run that holds {shown(path)}")
             fcntl.flock(held, fcntl.LOCK_EX)
         yield
@@ -193,7 +197,7 @@ def lock(path):
 
 @contextlib.contextmanager
 def place(path):
-    """Hold a folder for this run alone: the one that is wanted, or, where another run has it, the next: last-2, last-3"""
+    """Hold a folder for this run alone: the one that is wanted, or, where another run has it, the next: last-2, ..."""
     path, number = pathlib.Path(path), 1
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:

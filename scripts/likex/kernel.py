@@ -2,6 +2,7 @@
 """Configuring and building kernels out of tree, with the compiler cache."""
 
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -43,11 +44,20 @@ class Kernel:
         return (self.out / "include/config/kernel.release").read_text().strip()
 
 
+@functools.lru_cache
+def _headers():
+    """Return a hash over the versions of the packages whose headers the build's own tools include."""
+    return digest(capture(["dpkg-query", "-W", "libc6-dev", "libelf-dev", "libssl-dev"], check=False))
+
+
 def environment():
     """Return what makes a build the same everywhere: fixed banner, cache keys free of this checkout's path."""
     return {
         "CCACHE_DIR": str(cache() / "ccache"), "CCACHE_BASEDIR": str(TOP), "CCACHE_NOHASHDIR": "1",
         "CCACHE_MAXSIZE": "5G",
+        # What make knows of a file's headers is enough for the cache: no second run of the preprocessor, a third of
+        # the time of a first build. But make is not told of the system's headers.
+        "CCACHE_DEPEND": "1", "CCACHE_NAMESPACE": _headers(),
         "KBUILD_BUILD_TIMESTAMP": "Sat Jan  1 00:00:00 UTC 2000",
         "KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_USER": "likex", "KBUILD_BUILD_HOST": "likex",
     }
