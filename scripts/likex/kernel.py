@@ -47,7 +47,8 @@ class Kernel:
 @functools.lru_cache
 def _headers():
     """Return a hash over the versions of the packages whose headers the build's own tools include."""
-    return digest(capture(["dpkg-query", "-W", "libc6-dev", "libelf-dev", "libssl-dev"], check=False))
+    packages.need("kernel")
+    return digest(capture(["dpkg-query", "-W", "libc6-dev", "libelf-dev", "libssl-dev"]))
 
 
 def environment():
