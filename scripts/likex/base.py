@@ -2,7 +2,6 @@
 """Paths, messages, and running commands: what every script here stands on."""
 
 import argparse
-import atexit
 import collections
 import contextlib
 import fcntl
@@ -64,6 +63,8 @@ def main(function):
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    finally:
+        _end_all()
 
 
 def parser(text, **more):
@@ -81,12 +82,13 @@ def environment(extra=None):
 
 def capture(command, cwd=None, env=None, check=True, data=None):
     """Run a short command and return its standard output, or raise Fail with what it said."""
-    done = subprocess.run([str(word) for word in command], cwd=cwd, env=environment(env), input=data,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
-    if check and done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
-        raise Fail(f"{' '.join(map(str, command[:6]))}: exit status {done.returncode}\n" + "\n".join(said))
-    return done.stdout
+    child = start(command, cwd=cwd, env=environment(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                  stderr=subprocess.PIPE, text=True, errors="replace")
+    out, err = child.communicate(data)
+    if check and child.returncode:
+        said = (err.strip() or out.strip()).splitlines()[-12:]
+        raise Fail(f"{' '.join(map(str, command[:6]))}: exit status {child.returncode}\n" + "\n".join(said))
+    return out
 
 
 class _Progress:
@@ -154,9 +156,8 @@ def start(command, **more):
     return child
 
 
-@atexit.register
 def _end_all():
-    """A script that is interrupted leaves nothing running, whichever of its threads started it."""
+    """End what is still running, whichever thread started it: a script that is interrupted leaves nothing behind."""
     _ENDING.set()
     for child in list(_STARTED):
         end(child)
