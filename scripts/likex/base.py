@@ -178,6 +178,15 @@ def shown(path):
     return str(path)
 
 
+def _taken(held):
+    """Lock a file, if nobody else has; tell whether it is locked now."""
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def lock(path):
     """Hold a lock file, so that two runs at once do not build the same thing."""
@@ -186,8 +195,7 @@ def lock(path):
     with open(path, "w") as held:
         # Most are held for a moment only, which is not worth a line.
         for _ in range(20):
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _taken(held):
                 break
             time.sleep(0.1)
         else:
@@ -204,13 +212,10 @@ def place(path):
     while True:
         chosen = path if number == 1 else path.with_name(f"{path.name}-{number}")
         with open(chosen.with_name(chosen.name + ".lock"), "w") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                number += 1
-                continue
-            yield chosen
-            return
+            if _taken(held):
+                yield chosen
+                return
+        number += 1
 
 
 def digest(*parts):

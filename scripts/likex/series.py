@@ -18,6 +18,9 @@ BRANCH, BASE = "likex", "base"
 
 # A person's own git settings must not change what is written.
 _PLAIN = {"GIT_CONFIG_GLOBAL": "/dev/null"}
+# Whose commits are those that no person makes.
+NOBODY = {"GIT_AUTHOR_NAME": "LiKeX", "GIT_AUTHOR_EMAIL": "likex@localhost",
+          "GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost"}
 _FORMAT = ["--zero-commit", "-N", "--no-signature", "--full-index", "--no-renames", "--no-color",
            "--diff-algorithm=myers", "--src-prefix=a/", "--dst-prefix=b/", "--stat=72"]
 
@@ -70,7 +73,7 @@ def apply(tree, patches):
     if not patches:
         return
     # Whoever applies it, the committer is the author: commit names stay comparable.
-    fixed = {"GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost", **_PLAIN}
+    fixed = {**NOBODY, **_PLAIN}
     try:
         logged("git am", ["git", "am", "-q", "--committer-date-is-author-date", *patches],
                LOGS / "am.log", cwd=tree, env=fixed)
@@ -98,6 +101,17 @@ def make(force=False):
         return _make(force)
 
 
+def _find_base():
+    """Point the tree, which borrows the kernel source's objects from the cache, at where that is now."""
+    borrowed = TREE / ".git" / "objects" / "info" / "alternates"
+    if borrowed.exists() and not pathlib.Path(borrowed.read_text().strip()).exists():
+        repository, version = source.pristine()
+        write(borrowed, f"{repository / 'objects'}\n")
+        if not git("rev-parse", "--verify", "-q", f"{BASE}^{{tree}}", check=False):
+            raise Fail(f"build/linux was made from another kernel source than {version}, which is no longer in the cache:\n"
+                       "    scripts/series tree --force      makes it anew, without work that was not exported")
+
+
 def _make(force):
     if not (TREE / ".git" / "likex-series").exists() or force:
         _clone(TREE)
@@ -105,6 +119,7 @@ def _make(force):
         in_step()
         _own_identity()
         return TREE
+    _find_base()
     made, head = _stamp()
     if made == fingerprint():
         return TREE
@@ -169,10 +184,10 @@ def onto(kernel):
             # Without a search for renamed files: where LiKeX's first patch is refused, its others would all be
             # compared with the whole tree, ten seconds each.
             logged(name, ["git", "-c", "merge.renames=false", "am", "-q", "-3", PATCHES / name], LOGS / "onto.log",
-                   cwd=where, append=True)
+                   cwd=where, env=NOBODY, append=True)
         except Fail:
             conflicts = git("diff", "--name-only", "--diff-filter=U", tree=where)
-            git("am", "--skip", tree=where, check=False)
+            git("am", "--skip", tree=where, env=NOBODY, check=False)
             refused[name] = conflicts.split()
     for name, conflicts in refused.items():
         say(f"    did not apply: {name}" + "".join(f"\n        conflict in {path}" for path in conflicts))
@@ -186,17 +201,13 @@ def _copy(kernel, where):
     shutil.rmtree(where, ignore_errors=True)
     where.parent.mkdir(parents=True, exist_ok=True)
     log = LOGS / "onto.log"
-    identity = {"GIT_AUTHOR_NAME": "LiKeX", "GIT_AUTHOR_EMAIL": "likex@localhost",
-                "GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost"}
     if (kernel / ".git").exists():
         logged("git clone", ["git", "clone", "-q", "--shared", kernel, where], log)
     else:
         shutil.copytree(kernel, where, symlinks=True)
         logged("git init", ["git", "init", "-q"], log, cwd=where)
         logged("git add", ["git", "add", "-A", "-f", "."], log, cwd=where, append=True)
-        logged("git commit", ["git", "commit", "-q", "-m", "import"], log, cwd=where, env=identity, append=True)
-    git("config", "user.name", "LiKeX", tree=where)
-    git("config", "user.email", "likex@localhost", tree=where)
+        logged("git commit", ["git", "commit", "-q", "-m", "import"], log, cwd=where, env=NOBODY, append=True)
     with open(where / ".git" / "objects" / "info" / "alternates", "a") as alternates:
         alternates.write(f"{repository / 'objects'}\n")
 
@@ -214,16 +225,18 @@ def worktree(name, commit):
 
 
 def reader(where):
-    """Make the kernel tree of somebody who tries the series, cut down to the folders that it touches; return it."""
+    """Make the kernel tree of somebody who tries the series; return it.
+
+    It has no more than the folders that the series touches: all that git looks at, and written in a second.
+    """
     repository, _ = source.pristine()
     touched = git("diff", "--name-only", BASE, "HEAD", tree=make()).split()
     folders = {f"{pathlib.Path(name).parent}/".replace("./", "") for name in touched}
     capture(["git", "clone", "-q", "--shared", "--no-checkout", repository, where])
-    rows = [row for folder in sorted(folders) for row in git("ls-tree", "HEAD", *[folder] * bool(folder), tree=where).splitlines()]
+    rows = [row for folder in sorted(folders)
+            for row in git("ls-tree", "HEAD", *[folder] * bool(folder), tree=where).splitlines()]
     git("update-index", "--index-info", tree=where, data="".join(f"{row}\n" for row in rows if " blob " in row))
-    identity = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@localhost",
-                "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@localhost"}
-    git("commit", "-q", "-m", "cut down", tree=where, env=identity)
+    git("commit", "-q", "-m", "cut down", tree=where, env=NOBODY)
     git("checkout", "-q", "-f", "-B", "pristine", tree=where)
     return where
 

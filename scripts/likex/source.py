@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 
 from . import packages
-from .base import Fail, LOGS, TOP, cache, capture, lock, logged, say, step
+from .base import Fail, LOGS, TOP, cache, capture, lock, logged, say, start, step
 
 # Everyone's import of one version is the same commit.
 _COMMIT = """\
@@ -86,8 +86,8 @@ def _shown(path, data):
 def _stream(deb, package, version, home):
     """Turn the .tar.xz inside a package into a commit, without laying its 85,000 files out on disk."""
     pipe = f'set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar -xO ./usr/src/{package}.tar.xz | xz -dc'
-    unpack = subprocess.Popen(["bash", "-c", pipe, "unpack", deb], stdout=subprocess.PIPE)
-    git = subprocess.Popen(["git", f"--git-dir={home}", "fast-import", "--quiet"], stdin=subprocess.PIPE)
+    unpack = start(["bash", "-c", pipe, "unpack", deb], stdout=subprocess.PIPE)
+    git = start(["git", f"--git-dir={home}", "fast-import", "--quiet"], stdin=subprocess.PIPE)
     message = f"{package} {version}"
     git.stdin.write(_COMMIT.format(length=len(message), message=message).encode())
     with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:

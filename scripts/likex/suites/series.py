@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The patch series: it applies, comes back byte for byte, and each patch stands by itself."""
 
+import functools
 import pathlib
 import re
 import shutil
@@ -68,6 +69,19 @@ def export_keeps(t):
     finally:
         probe.write_bytes(kept)
     t.check(series.fingerprint() == before, "patches/ changed")
+
+
+@test("series.cache-moves", lane=ALONE)
+def cache_moves(t):
+    """A tree whose kernel source is elsewhere now (another LIKEX_CACHE, say) is whole again at the next command."""
+    borrowed = series.make() / ".git" / "objects" / "info" / "alternates"
+    kept = borrowed.read_text()
+    try:
+        write(borrowed, "/nowhere/objects\n")
+        t.run([TOP / "scripts" / "series", "tree"])
+        t.check(borrowed.read_text() == f"{source.pristine()[0] / 'objects'}\n", f"it borrows from {borrowed.read_text()}")
+    finally:
+        write(borrowed, kept)
 
 
 @test("series.quilt")
@@ -152,22 +166,23 @@ def _at(commit, tree, out, value, log):
     kernel.configure(tree, out, ("host", fragment), log)
 
 
-def _passed(t, *what):
-    """Return the file that is there if this build passed before, of the same kernel by the same tools; None if it must be made.
+@functools.lru_cache
+def _made_with(*tools):
+    """Return a hash over how kernels are built here, and judged: by these tools, these configurations, this test."""
+    return digest(*[capture([tool, "--version"]) for tool in tools], *sorted((TOP / "configs").iterdir()),
+                  pathlib.Path(__file__), pathlib.Path(kernel.__file__))
 
-    what: what it depends on but for compiler, configs/ and this test's source.
-    """
-    if t.exhaustive:
-        return None
-    tools = [capture([tool, "--version"]) for tool in ("gcc", "ld")]
-    return cache() / "built" / digest(t.name, *what, *tools, *sorted((TOP / "configs").iterdir()),
-                                      pathlib.Path(__file__), pathlib.Path(kernel.__file__))
+
+def _passed(t, *what):
+    """Return the file that is there if this very build passed before; None if it is to be made all the same."""
+    return None if t.exhaustive else cache() / "built" / digest(t.name, *what)
 
 
 @test("series.build-each")
 def build_each(t):
     """At each of LiKeX's patches (at all) its folders build as modules, no warning with W=1 or sparse, and so does all it touches."""
     t.packages("sparse")
+    packages.need("kernel")
     tree, out, log = series.worktree("steps", series.BASE), BUILD / "kernel" / "steps", "kernel-steps.log"
     # What is compiled is looked at; so begin with nothing that an earlier run has left, warnings and all.
     for path in (out / "arch/x86/likex", out / "virt/likex"):
@@ -177,7 +192,7 @@ def build_each(t):
         # The owner's patches touch headers that all of KVM includes: minutes that not every run has.
         if not (t.exhaustive or "LiKeX" in name):
             continue
-        passed = _passed(t, _git("rev-parse", f"{commit}^{{tree}}"), capture(["sparse", "--version"]))
+        passed = _passed(t, _git("rev-parse", f"{commit}^{{tree}}"), _made_with("gcc", "ld", "sparse"))
         if passed and passed.exists():
             continue
         built += 1
@@ -199,12 +214,12 @@ def _link(t, value, kvm="m"):
 
     It is linked where it was built, so that make does only what differs: no other test may meet this one.
     """
+    packages.need("kernel")
     tree, log, out = series.make(), "kernel-link.log", BUILD / "kernel" / "host"
-    passed = _passed(t, _git("rev-parse", "HEAD^{tree}"), value, kvm)
+    passed = _passed(t, _git("rev-parse", "HEAD^{tree}"), value, kvm, _made_with("gcc", "ld"))
     if passed and passed.exists():
         t.note("as it was when it passed")
         return
-    packages.need("kernel")
     (out / ".built").unlink(missing_ok=True)  # whoever needs the host kernel next has it linked anew
     fragment = BUILD / "kernel" / f"link-{value}.config"
     write(fragment, f"CONFIG_LIKEX={value}\nCONFIG_X86_VIRT_TEST_USER={value}\n"
@@ -227,7 +242,7 @@ def _linked(out):
         return "y"
     if "arch/x86/likex/likex.o" in (out / "modules.order").read_text():
         return "m"
-    return "?" if re.search(r"\blikex_", capture(["nm", out / "vmlinux"])) else "n"
+    return "?" if "likex_" in capture(["nm", out / "vmlinux"]) else "n"
 
 
 @test("series.link-y", lane=ALONE)
@@ -294,9 +309,7 @@ def other_tree(t):
         # A tree that has moved on where one patch, on which few others stand, wants to write.
         clash = tree / "arch/x86/kernel/cpu/bugs.c"
         clash.write_text(clash.read_text().replace("#if IS_ENABLED(CONFIG_KVM_INTEL)", "#if IS_REACHABLE(CONFIG_KVM_INTEL)"))
-        env = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@localhost",
-               "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@localhost"}
-        capture(["git", "commit", "-q", "-a", "-m", "moved on"], cwd=tree, env=env)
+        capture(["git", "commit", "-q", "-a", "-m", "moved on"], cwd=tree, env=series.NOBODY)
         before = series.git("rev-parse", "HEAD", tree=tree)
         where, refused = series.onto(tree)
         t.check(series.git("rev-parse", "HEAD", tree=tree) == before and not series.dirty(tree), "the tree was changed")
