@@ -56,8 +56,8 @@ def environment():
     return {
         "CCACHE_DIR": str(cache() / "ccache"), "CCACHE_BASEDIR": str(TOP), "CCACHE_NOHASHDIR": "1",
         "CCACHE_MAXSIZE": "5G",
-        # What make knows of a file's headers is enough for the cache: no second run of the preprocessor, a third of
-        # the time of a first build. But make is not told of the system's headers.
+        # What make knows of a file's headers is enough for the cache, which else runs the preprocessor once more: 4.4
+        # instead of 2.6 s of work for one of KVM's files. But make is not told of the system's headers.
         "CCACHE_DEPEND": "1", "CCACHE_NAMESPACE": _headers(),
         "KBUILD_BUILD_TIMESTAMP": "Sat Jan  1 00:00:00 UTC 2000",
         "KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_USER": "likex", "KBUILD_BUILD_HOST": "likex",

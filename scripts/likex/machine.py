@@ -249,22 +249,37 @@ def boot(machine, kernel, initrd, steps, where, append="", limit=60, on_output=N
 def boot_once(machine, kernel, initrd, steps, where, append="", **more):
     """Do as boot(), or give the outcome again that the very same boot had, where all went well.
 
-    The same: kernel, programs, steps and emulator, byte for byte. For boots of a quarter of an hour; the machine is
-    deterministic, so nothing but time is lost. Not for QEMU. `outcome.seconds` is 0 then.
+    The same: kernel, programs, steps and emulator, byte for byte, of which a second boot could show only what two
+    processors in lockstep leave to chance (Documentation/machine.md). For boots of many minutes. Not for QEMU.
+    `outcome.seconds` is 0 for what is given again.
     """
     program = emulator.find(fast=machine.kind == "bochs")[0]
     key = digest(machine, command_line(machine, append), BOCHSRC, program, kernel.image, initrd, job(steps))
     kept = cache() / "boots" / f"{key}.json"
     if kept.exists():
-        found = json.loads(kept.read_text())
-        again = [Step(one.name, one.argv, 0, *(out.encode("latin-1") for out in said))
-                 for one, said in zip(steps, found["said"], strict=True)]
-        return Outcome("done", again, found["console"].encode("latin-1"), 0, kernel.release(), kind=machine.kind)
+        return recall(kept.read_text(), steps)
     outcome = boot(machine, kernel, initrd, steps, where, append, **more)
-    if outcome.verdict == "done" and not outcome.taint and not outcome.reports() and not any(one.status for one in steps):
-        said = [[one.out.decode("latin-1"), one.err.decode("latin-1")] for one in steps]
-        write(kept, json.dumps({"said": said, "console": outcome.console.decode("latin-1")}))
+    text = record(outcome)
+    if text:
+        write(kept, text)
     return outcome
+
+
+def record(outcome):
+    """Return an outcome as text, if all went well: the steps ended with 0, and the kernel complained of nothing."""
+    if outcome.verdict != "done" or outcome.taint != 0 or outcome.reports() or any(step.status for step in outcome.steps):
+        return None
+    return json.dumps({
+        "said": [[step.out.decode("latin-1"), step.err.decode("latin-1")] for step in outcome.steps],
+        "console": outcome.console.decode("latin-1"), "release": outcome.release, "kind": outcome.kind})
+
+
+def recall(text, steps):
+    """Return the outcome that record() wrote down, of these steps."""
+    kept = json.loads(text)
+    steps = [Step(step.name, step.argv, 0, *(out.encode("latin-1") for out in said))
+             for step, said in zip(steps, kept["said"], strict=True)]
+    return Outcome("done", steps, kept["console"].encode("latin-1"), 0, kept["release"], kind=kept["kind"])
 
 
 def _bochs(machine, kernel, where, append, terminal):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The emulated machine: it starts, tells apart what can go wrong, and repeats itself exactly."""
 
+import dataclasses
 import functools
 import os
 import pty
@@ -171,6 +172,20 @@ def same_1(t):
 def same_2(t):
     """Two runs with two processors give the same console, byte for byte."""
     _twice(t, 2)
+
+
+@test("machine.recalled")
+def recalled(t):
+    """What a boot is remembered by is all that came of it, byte for byte; and none is remembered that did not go well."""
+    def outcome(**but):
+        steps = [machine.Step("one", ["true"], 0, b"\xff\0out", b"err\r\n"), machine.Step("two", [], 0)]
+        return dataclasses.replace(machine.Outcome("done", steps, b"console \x80\n", 0, "6.12", kind="bochs"), **but)
+    t.check(machine.recall(machine.record(outcome()), [machine.Step("one", ["true"]), machine.Step("two", [])]) == outcome(),
+            "it is not what was remembered")
+    bad = [{"verdict": "hang"}, {"taint": 512}, {"taint": None}, {"console": b"WARNING: at mm/page.c"},
+           {"steps": [machine.Step("one", ["false"], 1)]}]
+    for but in bad:
+        t.check(machine.record(outcome(**but)) is None, f"remembered: {but}")
 
 
 def _script(t, *words, timeout=300):
