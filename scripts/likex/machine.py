@@ -104,6 +104,7 @@ class Outcome:
     seconds: float = 0.0
     where: pathlib.Path = None
     kind: str = "bochs"
+    recalled: bool = False      # not of this run: see boot_once()
 
     def step(self, name):
         return next(step for step in self.steps if step.name == name)
@@ -250,8 +251,7 @@ def boot_once(machine, kernel, initrd, steps, where, append="", **more):
     """Do as boot(), or give the outcome again that the very same boot had, where all went well.
 
     The same: kernel, programs, steps and emulator, byte for byte, of which a second boot could show only what two
-    processors in lockstep leave to chance (Documentation/machine.md). For boots of many minutes. Not for QEMU.
-    `outcome.seconds` is 0 for what is given again.
+    processors in lockstep leave to chance (Documentation/machine.md). For boots of minutes. Not for QEMU.
     """
     program = emulator.find(fast=machine.kind == "bochs")[0]
     key = digest(machine, command_line(machine, append), BOCHSRC, program, kernel.image, initrd, job(steps))
@@ -266,20 +266,22 @@ def boot_once(machine, kernel, initrd, steps, where, append="", **more):
 
 
 def record(outcome):
-    """Return an outcome as text, if all went well: the steps ended with 0, and the kernel complained of nothing."""
-    if outcome.verdict != "done" or outcome.taint != 0 or outcome.reports() or any(step.status for step in outcome.steps):
+    """Return an outcome as text, if all went well: no step ended with an error, and the kernel complained of nothing."""
+    failed = any(step.status for step in outcome.steps)
+    if outcome.verdict != "done" or outcome.taint != 0 or outcome.reports() or failed:
         return None
     return json.dumps({
-        "said": [[step.out.decode("latin-1"), step.err.decode("latin-1")] for step in outcome.steps],
+        "steps": [(step.status, step.out.decode("latin-1"), step.err.decode("latin-1")) for step in outcome.steps],
         "console": outcome.console.decode("latin-1"), "release": outcome.release, "kind": outcome.kind})
 
 
 def recall(text, steps):
-    """Return the outcome that record() wrote down, of these steps."""
+    """Return the outcome that record() wrote down; fill in its steps."""
     kept = json.loads(text)
-    steps = [Step(step.name, step.argv, 0, *(out.encode("latin-1") for out in said))
-             for step, said in zip(steps, kept["said"], strict=True)]
-    return Outcome("done", steps, kept["console"].encode("latin-1"), 0, kept["release"], kind=kept["kind"])
+    for step, (status, out, err) in zip(steps, kept["steps"], strict=True):
+        step.status, step.out, step.err = status, out.encode("latin-1"), err.encode("latin-1")
+    console = kept["console"].encode("latin-1")
+    return Outcome("done", steps, console, 0, kept["release"], kind=kept["kind"], recalled=True)
 
 
 def _bochs(machine, kernel, where, append, terminal):

@@ -28,7 +28,7 @@ import threading
 import time
 import traceback
 
-from . import packages
+from . import machine, packages
 from .base import BUILD, Fail, RESULTS, TOP, end, environment, start, write
 
 
@@ -43,7 +43,7 @@ class Skip(Exception):
 REGISTRY = {}
 ALONE = "alone"
 # What takes longest is begun first, so that nothing is left to wait for at the end.
-FIRST = (ALONE, "debug", "series", "both", "guest")
+FIRST = (ALONE, "debug", "series", "guest", "docs", "both", "machine", "lib-fuzz")
 
 
 def test(name, exhaustive=False, lane=None):
@@ -80,6 +80,13 @@ class Context:
             packages.need(*names)
         except Fail as error:
             raise Skip(str(error).splitlines()[-1].strip()) from error
+
+    def boot_once(self, *what, **how):
+        """Boot a machine, as machine.boot() does; or take what came of the very same boot before (not if --exhaustive)."""
+        outcome = (machine.boot if self.exhaustive else machine.boot_once)(*what, **how)
+        if outcome.recalled:
+            self.note("the same boot has been done before: this is what came of it")
+        return outcome
 
     def run(self, command, timeout=600, cwd=None, env=None, status=0):
         """Run a command here; return it completed (.stdout has both streams), or fail the test.

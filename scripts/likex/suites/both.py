@@ -4,7 +4,7 @@
 import re
 
 from .. import image, kernel, machine, packages, series
-from ..base import BUILD, LOGS, TOP, logged
+from ..base import BUILD, LOGS, TOP, lock, logged
 from ..initramfs import Archive
 from ..suite import Skip, test
 
@@ -20,7 +20,8 @@ def _built():
 def _initrd(built):
     """Return the machine's file system with the programs of these tests."""
     packages.need("tools")
-    logged("tools/tests/both", ["make", "-C", HERE, f"O={PROGRAMS}"], LOGS / "both.log")
+    with lock(BUILD / "tools" / "both.lock"):
+        logged("tools/tests/both", ["make", "-C", HERE, f"O={PROGRAMS}"], LOGS / "both.log")
     programs = [PROGRAMS / "uret", PROGRAMS / "kexec", *sorted(HERE.glob("*.sh"))]
     return image.base(built, programs)
 
@@ -29,7 +30,7 @@ def _boot(t, steps, *, built=None, initrd=None, name="run", cpus=2, limit=300, *
     """Run steps on two processors; note what they print, return the outcome."""
     built = built or _built()
     target = machine.for_kernel(built, cpus=cpus)
-    outcome = machine.boot(target, built, initrd or _initrd(built), steps, t.results / name, limit=limit, **more)
+    outcome = t.boot_once(target, built, initrd or _initrd(built), steps, t.results / name, limit=limit, **more)
     for step in steps:
         for line in (step.out + step.err).decode(errors="replace").splitlines():
             t.note(f"{step.name}: {line}")
@@ -171,8 +172,8 @@ def _selftests_on(t, built, name):
     paths = _selftests()
     steps = [machine.Step("load", ["modprobe", "kvm_intel"])]
     steps += [machine.Step(path.name, [f"/tests/{path.name}"]) for path in paths]
-    outcome = machine.boot(machine.for_kernel(built, cpus=2), built, image.base(built, paths), steps,
-                           t.results / name, limit=900)
+    outcome = t.boot_once(machine.for_kernel(built, cpus=2), built, image.base(built, paths), steps,
+                          t.results / name, limit=900)
     t.note(f"{name}: " + " ".join(f"{step.name}={step.status}" for step in steps[1:]))
     outcome.require_done()
     _clean(t, outcome)
