@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -52,17 +53,21 @@ def main(function):
     """Run a script's main function; turn what it raises into a line and an exit status."""
     name = pathlib.Path(sys.argv[0]).name
     # A time limit or a closed terminal must take the children along.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
+        if re.search(r"[\s:]", str(TOP)):
+            raise Fail(f"the kernel's makefiles take no path with a space or a colon, and this is in {TOP}")
         sys.exit(function() or 0)
-    except Fail as error:
+    except BrokenPipeError:
+        sys.exit(141)
+    except (Fail, OSError) as error:
         say(f"{name}: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
         say(f"{name}: interrupted; run it again to go on from here")
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
     finally:
         _end_all()
 
@@ -73,19 +78,23 @@ def parser(text, **more):
         description=text, formatter_class=argparse.RawDescriptionHelpFormatter, **more)
 
 
+# What a kernel developer's shell has set, or a git hook is run with, and what would steer make and git here.
+_FOREIGN = {"ARCH", "CROSS_COMPILE", "LLVM", "CC", "KCFLAGS", "KBUILD_OUTPUT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
+            "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
+
+
 def environment(extra=None):
-    """Return the environment for commands: no locale, no person's git settings."""
-    env = dict(os.environ, LC_ALL="C.UTF-8", GIT_CONFIG_NOSYSTEM="1")
-    env.update(extra or {})
-    return env
+    """Return the environment for commands: no locale, nothing that was meant for another make or git."""
+    env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    return {**env, "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1", **(extra or {})}
 
 
-def capture(command, cwd=None, env=None, check=True, data=None):
-    """Run a short command and return its standard output, or raise Fail with what it said."""
+def capture(command, cwd=None, env=None, check=True, data=None, good=(0,)):
+    """Run a short command and return its standard output; raise Fail with what it said unless its status is good."""
     child = start(command, cwd=cwd, env=environment(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                   stderr=subprocess.PIPE, text=True, errors="replace")
     out, err = child.communicate(data)
-    if check and child.returncode:
+    if check and child.returncode not in good:
         said = (err.strip() or out.strip()).splitlines()[-12:]
         raise Fail(f"{' '.join(map(str, command[:6]))}: exit status {child.returncode}\n" + "\n".join(said))
     return out
@@ -163,12 +172,22 @@ def _end_all():
         end(child)
 
 
-def end(child):
-    """End a process that start() started, with all that it started."""
-    if child.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+def end(child, patience=3):
+    """End a process that start() started, with all that it started; patience: seconds for it to end by itself."""
+    if child.poll() is not None:
+        return
+    # By itself first: another of these scripts has children in sessions of their own.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(patience)
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def ending():
+    """Tell whether this script is on its way out: what its children do now says nothing."""
+    return _ENDING.is_set()
 
 
 def shown(path):
@@ -232,9 +251,10 @@ def write(path, data):
     """Replace a file in one step, so that a run cut off leaves the old one or the new one."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    if isinstance(data, bytes):
-        new.write_bytes(data)
-    else:
-        new.write_text(data)
-    os.replace(new, path)
+    # A name of its own: others may be writing the same file.
+    new = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+    try:
+        new.write_bytes(data if isinstance(data, bytes) else data.encode())
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)

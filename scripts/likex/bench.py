@@ -5,16 +5,15 @@ import html
 import json
 
 from . import image, kernel, machine
-from .base import BUILD, Fail, TOP, say, step
+from .base import Fail, say, step
 
 DEVICES = {"kvm": "/dev/kvm", "likex": "/dev/likex"}
 # Suffix of a metric's name: kernel parameters of the boot that it is measured in.
 BOOTS = {"": "", "_nomit": "mitigations=off"}
-UNITS = ("ticks", "bytes", "count")
 
 
-def measure(where=BUILD / "run" / "bench", model="broadwell_ult", built=None):
-    """Boot and measure (the series' kernel, or another); return {"machine": {...}, "metrics": {...}} as bench.json has it."""
+def measure(where, model="broadwell_ult", built=None):
+    """Boot and measure, the series' kernel or another; return {"machine": {...}, "metrics": {...}}: bench.json."""
     built = built or kernel.build("host")
     # One processor: with two, the ticks of both are counted.
     target = machine.Machine(kind="bochs", cpus=1, model=model)

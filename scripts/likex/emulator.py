@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The emulator with VT-x: Bochs 3 built from Debian's source package, or Debian's own Bochs 2.7."""
 
-import hashlib
+import functools
 import os
 import pathlib
 import re
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 
 from . import packages
 from .base import Fail, LOGS, TOP, cache, capture, digest, lock, logged, say, step
@@ -35,65 +33,66 @@ def packaged():
     return pathlib.Path("/usr/bin/bochs")
 
 
+class Unavailable(Fail):
+    """What the fast Bochs is built from or with cannot be had here."""
+
+
 def built():
-    """Return the Bochs built here, building it if need be; raise Fail where that cannot be done."""
+    """Return the Bochs built here, building it if need be; raise Unavailable where it cannot be."""
     def ready():
         return max(cache().glob(f"bochs/*-{_build_id()}/bochs"), default=None)
     if not ready():
-        packages.need("bochs-build", "source")
         with lock(cache() / "bochs" / "lock"), tempfile.TemporaryDirectory(dir=cache() / "bochs") as scratch:
             # Another run may have built it while this one waited.
             if not ready():
-                version, archive = _fetch(pathlib.Path(scratch))
+                try:
+                    packages.need("bochs-build", "source")
+                    version, archive = _fetch(pathlib.Path(scratch))
+                except (Fail, OSError) as error:
+                    raise Unavailable(f"the fast Bochs cannot be built here: {error}") from error
+                # That it does not compile, or that our patch does not apply, is a fault, and no reason to do without.
                 _build(pathlib.Path(scratch), archive, cache() / "bochs" / f"{version}-{_build_id()}")
     return ready()
 
 
+@functools.lru_cache
 def find(fast=True):
-    """Return (program, is_fast): the built Bochs, or Debian's where building fails."""
+    """Return (program, is_fast): the built Bochs, or Debian's where what it is built from cannot be had."""
     packages.need("bochs")
     if not fast:
         return packaged(), False
     try:
         return built(), True
-    except Fail as error:
-        say(f"    the fast Bochs cannot be built here, taking Debian's: {error}")
+    except Unavailable as error:
+        say(f"    {error}\n    taking Debian's")
         return packaged(), False
 
 
-def _sources(scratch):
-    """Yield (address, size, sha256) of each file of the source package, from apt's signed index."""
+def _apt(scratch):
+    """Return apt-get with lists of its own, so that the machine's are left as they are."""
     (scratch / "lists" / "partial").mkdir(parents=True)
-    mirrors = packages.mirrors()
-    if not mirrors:
-        raise Fail("apt has no archive to take the source package from")
-    # Lists of our own: the machine's are left as they are.
-    (scratch / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {mirrors[0]} {RELEASE} main\n")
-    options = ["-o", f"Dir::Etc::SourceList={scratch}/sources.list", "-o", "Dir::Etc::SourceParts=/dev/null",
-               "-o", f"Dir::State::Lists={scratch}/lists", "-o", f"Dir::Cache={scratch}",
-               "-o", "APT::Sandbox::User=root"]
-    logged("apt-get update", ["apt-get", *options, "update"], LOGS / "bochs.log", append=True)
-    said = capture(["apt-get", *options, "source", "--print-uris", "bochs"], cwd=scratch)
-    return re.findall(r"^'(\S+)' \S+ (\d+) SHA256:([0-9a-f]{64})$", said, re.MULTILINE)
+    return ["apt-get", "-o", f"Dir::Etc::SourceList={scratch}/sources.list", "-o", "Dir::Etc::SourceParts=/dev/null",
+            "-o", f"Dir::State::Lists={scratch}/lists", "-o", f"Dir::Cache={scratch}", "-o", "APT::Sandbox::User=root"]
 
 
 def _fetch(scratch):
-    """Download the upstream archive of the source package and check its sum."""
-    for address, _, wanted in _sources(scratch):
-        if ".orig.tar." not in address:
-            continue
-        name = urllib.request.unquote(address.rsplit("/", 1)[1])
-        with step(f"fetching {name}"):
-            try:
-                with urllib.request.urlopen(address, timeout=120) as answer:
-                    data = answer.read()
-            except (urllib.error.URLError, OSError) as error:
-                raise Fail(f"{name}: {error}") from error
-        if hashlib.sha256(data).hexdigest() != wanted:
-            raise Fail(f"{name}: its SHA256 is not the one that apt's index has")
-        (scratch / name).write_bytes(data)
-        return re.sub(r"^bochs_|\.orig.*$", "", name), scratch / name
-    raise Fail(f"apt names no source archive of bochs in {RELEASE}")
+    """Download the source package, checked by apt, from the first archive that has it; return (version, upstream's)."""
+    mirrors, apt, log = packages.mirrors(), _apt(scratch), LOGS / "bochs.log"
+    for mirror in mirrors:
+        (scratch / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {mirror} {RELEASE} main\n")
+        try:
+            with step("fetching the source of Bochs"):
+                logged("apt-get update", [*apt, "update"], log, append=True)
+                logged("apt-get source", [*apt, "source", "--download-only", "--tar-only", "bochs"], log,
+                       cwd=scratch, append=True)
+        except Fail:
+            # Not every archive that a machine takes packages from has sources, or this release.
+            if mirror == mirrors[-1]:
+                raise
+        else:
+            archive = next(scratch.glob("bochs_*.orig.tar.*[!c]"))
+            return re.sub(r"^bochs_|\.orig.*$", "", archive.name), archive
+    raise Fail("apt has no archive to take the source package from")
 
 
 def _build(scratch, archive, home):

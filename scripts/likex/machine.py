@@ -124,7 +124,9 @@ class Outcome:
         said = {"panic": "the kernel panicked", "hang": "the machine hung and was ended at its time limit",
                 "died": "the machine went off before it was done"}
         if self.verdict != "done":
-            raise Fail(f"{said[self.verdict]} ({shown(self.where)}); the console ends:\n" + "\n".join(self.tail()))
+            # A machine that never started says why not on standard error.
+            why = (self.where / "emulator.err").read_text(errors="replace").splitlines()[-8:] if not self.console else []
+            raise Fail("\n".join([f"{said[self.verdict]} ({shown(self.where)}); the console ends:", *self.tail(), *why]))
         return self
 
 
@@ -207,6 +209,8 @@ def host_has_vmx():
 
 def choose(kind):
     """Return the kind of machine that `auto` stands for here, or the one asked for."""
+    if kind == "qemu" and not host_has_vmx():
+        raise Fail("this host offers QEMU no nested VT-x: it takes /dev/kvm, and kvm_intel's parameter `nested`")
     if kind != "auto":
         return kind
     return "qemu" if host_has_vmx() else "bochs"
@@ -222,6 +226,13 @@ def command_line(machine, append=""):
     return " ".join([*words, append]).strip()
 
 
+def _at_hand(machine):
+    """Return the machine asked for, or Debian's Bochs, with all that it takes, where the fast one cannot be had."""
+    if machine.kind == "bochs" and not emulator.find()[1]:
+        return dataclasses.replace(machine, kind="bochs-2.7")
+    return machine
+
+
 def boot(machine, kernel, initrd, steps, where, append="", limit=60, on_output=None, terminal=None):
     """Run steps in a machine; return an Outcome, whatever happens in it.
 
@@ -229,7 +240,7 @@ def boot(machine, kernel, initrd, steps, where, append="", limit=60, on_output=N
     on_output(step, is_stderr, data): called as output comes in.
     terminal: path of a terminal for the serial line, else it is kept in a file.
     """
-    where = pathlib.Path(where)
+    where, machine = pathlib.Path(where), _at_hand(machine)
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
     extra = Archive()
@@ -253,6 +264,7 @@ def boot_once(machine, kernel, initrd, steps, where, append="", **more):
     The same: kernel, programs, steps and emulator, byte for byte, of which a second boot could show only what two
     processors in lockstep leave to chance (Documentation/machine.md). For boots of minutes. Not for QEMU.
     """
+    machine = _at_hand(machine)
     program = emulator.find(fast=machine.kind == "bochs")[0]
     key = digest(machine, command_line(machine, append), BOCHSRC, program, kernel.image, initrd, job(steps))
     kept = cache() / "boots" / f"{key}.json"

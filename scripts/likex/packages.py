@@ -6,6 +6,10 @@ import subprocess
 
 from .base import Fail, LOGS, cache, capture, lock, logged, say
 
+class Missing(Fail):
+    """Packages that are not there, and may not be installed by this user."""
+
+
 LOCK = cache() / "apt.lock"
 
 # What for: packages. `need()` takes these names.
@@ -17,7 +21,7 @@ SETS = {
     "bochs-build": "g++ make patch",
     "qemu": "qemu-system-x86 seabios busybox-static",
     "series": "git quilt",
-    "checks": "sparse perl shellcheck",
+    "checkpatch": "perl python3-ply python3-git codespell",
 }
 
 
@@ -30,13 +34,13 @@ def missing(names):
 
 
 def need(*sets):
-    """Install what these sets (names in SETS, or package names) lack; raise Fail where that may not be."""
+    """Install what these sets (names in SETS, or package names) lack; raise Missing where that may not be."""
     wanted = sorted({name for one in sets for name in SETS.get(one, one).split()})
     lacking = missing(wanted)
     if not lacking:
         return
     if os.geteuid() != 0:
-        raise Fail("these Debian packages are missing; install them and run this again:\n"
+        raise Missing("these Debian packages are missing; install them and run this again:\n"
                    f"    sudo apt-get install --no-install-recommends {' '.join(lacking)}")
     with lock(LOCK):
         # Another thread may have been here first.
@@ -46,7 +50,8 @@ def need(*sets):
 
 def _install(lacking):
     """Install packages, with fresh lists if need be."""
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *lacking]
+    # A machine that has just come up may be updating itself.
+    command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *lacking]
     say(f"... installing {' '.join(lacking)}")
     log, env = LOGS / "apt.log", {"DEBIAN_FRONTEND": "noninteractive"}
     try:
@@ -57,9 +62,10 @@ def _install(lacking):
         logged("apt-get install", command, log, env=env)
 
 
-def update_lists():
-    """Fetch apt's package lists if this machine has none for linux-source yet."""
-    if os.geteuid() == 0 and not capture(["apt-cache", "madison", "linux-source-6.12"], check=False).strip():
+def update_lists(stale=False):
+    """Fetch apt's package lists if this machine has none for linux-source yet, or if those that it has are stale."""
+    known = capture(["apt-cache", "madison", "linux-source-6.12"], check=False).strip()
+    if os.geteuid() == 0 and (stale or not known):
         with lock(LOCK):
             logged("apt-get update", ["apt-get", "update"], LOGS / "apt.log")
 

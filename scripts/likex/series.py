@@ -9,17 +9,17 @@ import re
 import shutil
 import tempfile
 
-from . import source
+from . import packages, source
 from .base import BUILD, Fail, LOGS, TOP, cache, capture, digest, lock, logged, say, step, write
 
 PATCHES = TOP / "patches"
 TREE = BUILD / "linux"
 BRANCH, BASE = "likex", "base"
 
-# A person's own git settings must not change what is written.
+# A person's own git settings (signing, hooks) must not change what is written, or refuse it.
 _PLAIN = {"GIT_CONFIG_GLOBAL": "/dev/null"}
 # Whose commits are those that no person makes.
-NOBODY = {"GIT_AUTHOR_NAME": "LiKeX", "GIT_AUTHOR_EMAIL": "likex@localhost",
+NOBODY = {**_PLAIN, "GIT_AUTHOR_NAME": "LiKeX", "GIT_AUTHOR_EMAIL": "likex@localhost",
           "GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost"}
 _FORMAT = ["--zero-commit", "-N", "--no-signature", "--full-index", "--no-renames", "--no-color",
            "--diff-algorithm=myers", "--src-prefix=a/", "--dst-prefix=b/", "--stat=72"]
@@ -36,22 +36,31 @@ def fingerprint():
     return digest((TOP / "series"), *[PATCHES / name for name in names()])
 
 
-def git(*words, tree=TREE, **more):
+def git(*words, tree=TREE, env=_PLAIN, **more):
     """Run git in a kernel tree and return what it printed."""
-    return capture(["git", *words], cwd=tree, **more).rstrip("\n")
+    return capture(["git", *words], cwd=tree, env=env, **more).rstrip("\n")
+
+
+# What stands for the fingerprint of a series that is just being applied.
+_UPDATING = "updating"
+
+
+def _stamped(tree):
+    """Return the file that says of which series a tree is."""
+    return tree / ".git" / "likex-series"
 
 
 def _stamp(tree=TREE):
     """Return (fingerprint, commit) of when the tree was last in step with the checkout's patches."""
     with contextlib.suppress(FileNotFoundError, ValueError):
-        made, head = (tree / ".git" / "likex-series").read_text().split()
+        made, head = _stamped(tree).read_text().split()
         return made, head
     return None, None
 
 
 def in_step(tree=TREE):
     """Record that the tree and the checkout's patches say the same."""
-    write(tree / ".git" / "likex-series", f"{fingerprint()} {git('rev-parse', 'HEAD', tree=tree)}\n")
+    write(_stamped(tree), f"{fingerprint()} {git('rev-parse', 'HEAD', tree=tree)}\n")
 
 
 def _clone(where):
@@ -61,24 +70,24 @@ def _clone(where):
     where.parent.mkdir(parents=True, exist_ok=True)
     log = LOGS / "tree.log"
     with step(f"checking out the kernel source {version}"):
-        logged("git clone", ["git", "clone", "-q", "--shared", "--no-checkout", repository, where], log)
+        logged("git clone", ["git", "clone", "-q", "--shared", "--no-checkout", repository, where], log, env=_PLAIN)
         git("config", "gc.auto", "0", tree=where)
         git("config", "checkout.workers", "2", tree=where)
         git("tag", BASE, "origin/pristine", tree=where)
-        logged("git checkout", ["git", "checkout", "-q", "--no-track", "-B", BRANCH, BASE], log, cwd=where)
+        logged("git checkout", ["git", "checkout", "-q", "--no-track", "-B", BRANCH, BASE], log, cwd=where,
+               env=_PLAIN)
 
 
 def apply(tree, patches):
     """Apply patches as commits. The same patches on the same base give the same commits anywhere."""
     if not patches:
         return
-    # Whoever applies it, the committer is the author: commit names stay comparable.
-    fixed = {**NOBODY, **_PLAIN}
+    # Whoever applies it, the committer is the same: so are the commits' names.
     try:
         logged("git am", ["git", "am", "-q", "--committer-date-is-author-date", *patches],
-               LOGS / "am.log", cwd=tree, env=fixed)
+               LOGS / "am.log", cwd=tree, env=NOBODY)
     except Fail:
-        git("am", "--abort", tree=tree, check=False, env=fixed)
+        git("am", "--abort", tree=tree, check=False, env=NOBODY)
         raise
 
 
@@ -113,7 +122,7 @@ def _find_base():
 
 
 def _make(force):
-    if not (TREE / ".git" / "likex-series").exists() or force:
+    if not _stamped(TREE).exists() or force:
         _clone(TREE)
         apply(TREE, [PATCHES / name for name in names()])
         in_step()
@@ -123,12 +132,16 @@ def _make(force):
     made, head = _stamp()
     if made == fingerprint():
         return TREE
-    if git("rev-parse", "HEAD") != head or dirty():
+    if made == _UPDATING:
+        git("am", "--abort", check=False, env=NOBODY)
+    elif git("rev-parse", "HEAD") != head or dirty():
         raise Fail("build/linux has work that is not in patches/, and patches/ has changed since the tree was made:\n"
                    "    scripts/series export            writes the tree's commits over patches/\n"
                    "    scripts/series tree --force      throws the tree's work away")
     with step("applying the changed series"):
-        git("checkout", "-q", "-B", BRANCH, BASE)
+        # Until it is done, what the tree holds is nobody's work.
+        write(_stamped(TREE), f"{_UPDATING} {head}\n")
+        git("checkout", "-q", "-f", "-B", BRANCH, BASE)
         apply(TREE, [PATCHES / name for name in names()])
         in_step()
     return TREE
@@ -153,6 +166,8 @@ def export():
         raise Fail("there is no tree to export: scripts/series tree makes it")
     if dirty():
         raise Fail("build/linux has changes that are not committed:\n" + dirty())
+    if git("rev-parse", "HEAD") != git("rev-parse", BRANCH):
+        raise Fail(f"build/linux is not at the end of its branch {BRANCH}, but at a commit of a rebase or bisection, say")
     left = [row for row in git("log", "--format=%s", f"{BASE}..HEAD").splitlines()
             if row.startswith(("fixup!", "squash!", "amend!"))]
     if left:
@@ -176,8 +191,28 @@ def onto(kernel):
     if not (kernel / "Kconfig").exists() or not (kernel / "arch" / "x86").is_dir():
         raise Fail(f"{kernel} is not a kernel tree")
     where = BUILD / "trees" / f"{kernel.name}-{digest(str(kernel))}"
-    with step(f"copying {kernel} (it is left as it is)"):
-        _copy(kernel, where)
+    with lock(where.with_name(where.name + ".lock")):
+        _throw_away(where)
+        with step(f"copying {kernel} (it is left as it is)"):
+            _copy(kernel, where)
+        refused = _am(where)
+        write(_stamped(where), f"{fingerprint()} {git('rev-parse', 'HEAD', tree=where)}\n")
+    for name, conflicts in refused.items():
+        say(f"    did not apply: {name}" + "".join(f"\n        conflict in {path}" for path in conflicts))
+    say(f"    {len(names()) - len(refused)} of {len(names())} patches applied in {where}")
+    return where, list(refused)
+
+
+def _throw_away(where):
+    """Remove a copy of a kernel tree, unless somebody has worked in it: resolved a conflict, say."""
+    _, head = _stamp(where)
+    if head and (git("rev-parse", "HEAD", tree=where) != head or dirty(where)):
+        raise Fail(f"{where} has work of yours, which would be lost; move it away, or remove it")
+    shutil.rmtree(where, ignore_errors=True)
+
+
+def _am(where):
+    """Apply each patch that can be applied to a copy of a kernel tree; return {patch refused: [files in conflict]}."""
     refused = {}
     for name in names():
         try:
@@ -189,38 +224,37 @@ def onto(kernel):
             conflicts = git("diff", "--name-only", "--diff-filter=U", tree=where)
             git("am", "--skip", tree=where, env=NOBODY, check=False)
             refused[name] = conflicts.split()
-    for name, conflicts in refused.items():
-        say(f"    did not apply: {name}" + "".join(f"\n        conflict in {path}" for path in conflicts))
-    say(f"    {len(names()) - len(refused)} of {len(names())} patches applied in {where}")
-    return where, list(refused)
+    return refused
 
 
 def _copy(kernel, where):
     """Clone a kernel tree, or import one that is not under git, with the base's objects at hand for `am -3`."""
     repository, _ = source.pristine()
-    shutil.rmtree(where, ignore_errors=True)
-    where.parent.mkdir(parents=True, exist_ok=True)
     log = LOGS / "onto.log"
     if (kernel / ".git").exists():
-        logged("git clone", ["git", "clone", "-q", "--shared", kernel, where], log)
+        if dirty(kernel):
+            say(f"    what is not committed in {kernel} is left out")
+        logged("git clone", ["git", "clone", "-q", "--shared", kernel, where], log, env=_PLAIN)
     else:
         shutil.copytree(kernel, where, symlinks=True)
-        logged("git init", ["git", "init", "-q"], log, cwd=where)
-        logged("git add", ["git", "add", "-A", "-f", "."], log, cwd=where, append=True)
+        logged("git init", ["git", "init", "-q"], log, cwd=where, env=_PLAIN)
+        logged("git add", ["git", "add", "-A", "-f", "."], log, cwd=where, env=_PLAIN, append=True)
         logged("git commit", ["git", "commit", "-q", "-m", "import"], log, cwd=where, env=NOBODY, append=True)
     with open(where / ".git" / "objects" / "info" / "alternates", "a") as alternates:
         alternates.write(f"{repository / 'objects'}\n")
 
 
 def worktree(name, commit):
-    """Return a work tree of its own beside build/linux, made at a commit if it is not there."""
+    """Return a work tree of its own beside build/linux, at a commit."""
     make()
     where = BUILD / "trees" / name
     with lock(BUILD / "trees" / "lock"):
-        if not (where / ".git").exists():
+        # A tree made anew, or a checkout that has moved, knows nothing of it any more.
+        if not (where.exists() and git("rev-parse", "--git-dir", tree=where, check=False)):
             shutil.rmtree(where, ignore_errors=True)
             git("worktree", "prune")
             git("worktree", "add", "-q", "-f", "--detach", where, commit)
+        git("checkout", "-q", "-f", "--detach", commit, tree=where)
     return where
 
 
@@ -287,19 +321,24 @@ def _explained(said, rows):
                for known, pattern, _ in EXPLAINED)
 
 
+_CODESPELL = pathlib.Path("/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt")
+
+
 def _checkpatch_says(name):
     """Return what the kernel's checkpatch --strict prints of a patch, from the last time if neither has changed."""
     script = TREE / "scripts" / "checkpatch.pl"
-    said = cache() / "checkpatch" / digest(PATCHES / name, script, script.with_name("spelling.txt"))
+    said = cache() / "checkpatch" / digest(PATCHES / name, script, script.with_name("spelling.txt"), _CODESPELL)
     if not said.exists():
         # Its licence check wants Debian's Python, which has the modules that it needs.
+        # Status 1: it has found something.
         write(said, capture(["perl", script, "--strict", "--no-summary", "--terse", "--show-types", "--codespell",
-                             PATCHES / name], cwd=TREE, env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}, check=False))
+                             PATCHES / name], cwd=TREE, env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}, good=(0, 1)))
     return said.read_text()
 
 
 def checkpatch():
-    """Run checkpatch on each patch; print what it finds and the table does not explain; return the patches with findings."""
+    """Run checkpatch on each patch; print what it finds and the table does not explain; return which have findings."""
+    packages.need("checkpatch")
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         answers = list(pool.map(_checkpatch_says, names()))
     bad = []

@@ -47,16 +47,27 @@ def pristine():
     if (repository(wanted) / "complete").exists():
         return repository(wanted), wanted
     packages.update_lists()
+    with lock(cache() / "src" / "lock"):
+        try:
+            version = _fetched(package, wanted)
+        except Fail:
+            # The archive may have moved on since apt's lists were fetched.
+            packages.update_lists(stale=True)
+            version = _fetched(package, wanted)
+    return repository(version), version
+
+
+def _fetched(package, wanted):
+    """Fetch the version wanted, or the newest that there is, and import it; return which it is."""
     versions = available(package)
     version = wanted if wanted in versions else versions[0] if versions else None
     if version is None:
         raise Fail(f"apt knows no package {package}; the series is made on its version {wanted}")
     if version != wanted:
         say(f"    {package} {wanted}, which the series was made on, is no longer there; taking {version}")
-    with lock(cache() / "src" / "lock"):
-        if not (repository(version) / "complete").exists():
-            _import(package, version)
-    return repository(version), version
+    if not (repository(version) / "complete").exists():
+        _import(package, version)
+    return version
 
 
 def _import(package, version):

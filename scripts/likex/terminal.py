@@ -4,6 +4,7 @@
 import os
 import pty
 import select
+import signal
 import sys
 import termios
 import threading
@@ -12,6 +13,8 @@ import tty
 from . import machine
 from .base import say
 
+LEAVE = b"\x1d"
+
 
 def session(target, kernel, initrd, steps, where, append="", limit=None):
     """Boot with the serial line on this terminal until the machine ends; return the shell's exit status."""
@@ -19,7 +22,7 @@ def session(target, kernel, initrd, steps, where, append="", limit=None):
     tty.setraw(theirs)
     done = threading.Event()
     saved = termios.tcgetattr(sys.stdin)
-    say("    the machine's console; `exit` ends it\r")
+    say("    the machine's console; `exit` or Ctrl-] ends it")
     tty.setraw(sys.stdin)
     relay = threading.Thread(target=_relay, args=(ours, done), daemon=True)
     relay.start()
@@ -42,4 +45,7 @@ def _relay(line, done):
         if line in ready:
             os.write(sys.stdout.fileno(), os.read(line, 4096))
         if sys.stdin in ready:
-            os.write(line, os.read(sys.stdin.fileno(), 4096))
+            typed = os.read(sys.stdin.fileno(), 4096)
+            if LEAVE in typed:
+                os.kill(os.getpid(), signal.SIGINT)
+            os.write(line, typed)
