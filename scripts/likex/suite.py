@@ -18,6 +18,7 @@ than its module's: one that shares nothing with the others there. ALONE is for
 what may not meet any other test.
 """
 
+import contextlib
 import fnmatch
 import importlib
 import pkgutil
@@ -29,7 +30,7 @@ import time
 import traceback
 
 from . import machine, packages
-from .base import BUILD, Fail, RESULTS, TOP, end, environment, start, write
+from .base import BUILD, Fail, RESULTS, TOP, end, ending, environment, say, start, write
 
 
 class Failure(Exception):
@@ -128,10 +129,10 @@ def select(names, only):
     """Return the names that match one of the patterns (all, if there are none)."""
     if not only:
         return names
-    chosen = [name for name in names if any(fnmatch.fnmatch(name, glob) for glob in only)]
-    if not chosen:
-        raise Fail(f"no test is called {' or '.join(only)}; scripts/test --list names them")
-    return chosen
+    for glob in only:
+        if not fnmatch.filter(names, glob):
+            raise Fail(f"no test is called {glob}; scripts/test --list names them")
+    return [name for name in names if any(fnmatch.fnmatch(name, glob) for glob in only)]
 
 
 def _one(name, exhaustive):
@@ -143,7 +144,7 @@ def _one(name, exhaustive):
         if function.exhaustive and not exhaustive:
             raise Skip("only with --exhaustive")
         function(context)
-    except Skip as skip:
+    except (Skip, packages.Missing) as skip:
         verdict, reason = "skipped", str(skip)
     except (Failure, Fail) as failure:
         verdict, reason = "failed", str(failure)
@@ -157,7 +158,7 @@ class _Report:
 
     def __init__(self, count, stream):
         self.stream, self.lock, self.lines = stream, threading.Lock(), []
-        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.count, self.counts = count, {"passed": 0, "failed": 0, "skipped": 0}
         self._put("TAP version 13", f"1..{count}")
 
     def _put(self, *lines):
@@ -178,9 +179,9 @@ class _Report:
                       f"# {seconds:.1f} s")
 
     def end(self):
-        """Write the last line; return how many tests failed."""
+        """Write the last line; return how many tests failed, or were not reported at all."""
         self._put(", ".join(f"{count} {verdict}" for verdict, count in self.counts.items()))
-        return self.counts["failed"]
+        return self.counts["failed"] + self.count - sum(self.counts.values())
 
 
 def lanes(names):
@@ -191,9 +192,32 @@ def lanes(names):
     return [found[lane] for lane in sorted(found, key=lambda lane: FIRST.index(lane) if lane in FIRST else len(FIRST))]
 
 
+class _Running:
+    """What is running, said now and then: the longest test has no line for a quarter of an hour."""
+
+    def __init__(self):
+        self.since = {}
+        threading.Thread(target=self._tell, daemon=True).start()
+
+    @contextlib.contextmanager
+    def test(self, name):
+        """Mark a test as running."""
+        self.since[name] = time.monotonic()
+        yield
+        del self.since[name]
+
+    def _tell(self):
+        while not ending():
+            time.sleep(60)
+            now = time.monotonic()
+            long = {name: now - since for name, since in dict(self.since).items() if now - since > 50}
+            if long:
+                say("    running: " + ", ".join(f"{name} ({seconds:.0f} s)" for name, seconds in long.items()))
+
+
 def run(names, exhaustive=False, jobs=1, stream=sys.stdout):
     """Run tests, so many at a time, print and store what comes of them; return how many failed."""
-    report, waiting = _Report(len(names), stream), queue.SimpleQueue()
+    report, running, waiting = _Report(len(names), stream), _Running(), queue.SimpleQueue()
 
     def work():
         while True:
@@ -202,7 +226,12 @@ def run(names, exhaustive=False, jobs=1, stream=sys.stdout):
             except queue.Empty:
                 return
             for name in lane:
-                report.take(name, *_one(name, exhaustive))
+                with running.test(name):
+                    result = _one(name, exhaustive)
+                # An interrupted run ends its children; what the tests say of that is not about them.
+                if ending():
+                    return
+                report.take(name, *result)
 
     for lane in lanes(names):
         waiting.put(lane)

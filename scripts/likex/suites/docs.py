@@ -135,14 +135,14 @@ def tests_named(t):
         for block in blocks(path):
             if block.how.startswith("test "):
                 t.check(block.how[5:] in suite.REGISTRY, f"{block.place}: there is no test {block.how[5:]}")
-        for name in re.findall(r"`((?:machine|series|kunit|bench|docs|lib|both|guest|host|vcpu)\.(?!py`)[\w-]+)`",
+        for name in re.findall(r"`((?:machine|series|kunit|owner|bench|docs|lib|both|guest|host|vcpu|debug)\.(?!py`)[\w-]+)`",
                                path.read_text()):
             t.check(name in suite.REGISTRY, f"{path.name} names the test {name}, which does not exist")
 
 
 @test("docs.links")
 def links(t):
-    """Every file that a document links to or names as a path is there."""
+    """Every file that a document links to is there."""
     for path in documents():
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
             t.check((path.parent / target).exists(), f"{path.relative_to(TOP)} links to {target}, which is not there")

@@ -34,16 +34,43 @@ def check(t, prefix, least):
     found, done = _run(t)
     ours = {name: verdict for name, verdict in found.items() if name.startswith(prefix)}
     t.check(len(ours) >= least, f"{len(ours)} cases ran, not {least}:\n" + "\n".join(done.stdout.splitlines()[-20:]))
+    # kunit.py itself takes no notice of what is missing, with raw output: a panic half-way, say.
+    short = shortfalls(done.stdout)
+    t.check(not short, "not all of it ran: " + "; ".join(short))
     bad = [name for name, verdict in ours.items() if verdict != "ok"]
     t.check(not bad and done.returncode == 0, f"failed: {' '.join(bad)} (exit status {done.returncode})")
     t.note(f"{len(ours)} cases: {' '.join(ours)}")
 
 
+def rows_of(text):
+    """Return the lines of a console without the kernel's time stamps."""
+    return [re.sub(r"^\[[ .\d]+\] ", "", row) for row in text.splitlines()]
+
+
+def shortfalls(text):
+    """Return what KTAP promises ("1..N", of suites and of a suite's cases) and does not hold."""
+    found, levels = [], []              # levels: [indentation, results planned, results seen]
+    for row in rows_of(text):
+        plan = re.match(r"( *)1\.\.(\d+)$", row)
+        result = re.match(r"( *)(?:ok|not ok) \d+ ", row)
+        if plan:
+            levels.append([len(plan[1]), int(plan[2]), 0])
+        elif result and levels:
+            while levels and levels[-1][0] > len(result[1]):
+                _, planned, seen = levels.pop()
+                if seen != planned:
+                    found.append(f"{seen} of {planned} before {row.strip()}")
+            # The parameters of one case have no plan.
+            if levels and levels[-1][0] == len(result[1]):
+                levels[-1][2] += 1
+    found += [f"{seen} of {planned} at the end" for _, planned, seen in levels if seen != planned]
+    return found if levels else ["no suite ran"]
+
+
 def cases(text):
     """Take the results out of KTAP: {"suite.case": verdict}."""
     found, suite = {}, None
-    for row in text.splitlines():
-        row = re.sub(r"^\[[ .\d]+\] ", "", row)
+    for row in rows_of(text):
         named = re.match(r"\s+# Subtest: (\S+)", row)
         result = re.match(r"\s+(ok|not ok) \d+ (\S+)(.*# SKIP.*)?", row)
         if named:
@@ -51,6 +78,18 @@ def cases(text):
         elif result and suite:
             found[f"{suite}.{result[2]}"] = "skip" if result[3] else result[1]
     return found
+
+
+@test("kunit.shortfalls")
+def shortfalls_are_seen(t):
+    """A suite that ends before its last case, or a kernel before its last suite, is noticed."""
+    whole = ["1..2", "    1..2", "    ok 1 a", "        ok 1 parameter", "    ok 2 b", "ok 1 one", "    1..1",
+             "    not ok 1 c", "not ok 2 two"]
+    t.check(not shortfalls("\n".join(whole)), f"whole: {shortfalls(chr(10).join(whole))}")
+    for missing in (2, 4, 7, 8):
+        rest = "\n".join(f"[    0.1{index}] {row}" for index, row in enumerate(whole) if index != missing)
+        t.check(shortfalls(rest), f"not noticed: {whole[missing]}")
+    t.check(shortfalls("\n".join(whole[:4])) and shortfalls("Kernel panic"), "a panic was not noticed")
 
 
 @test("kunit.run")

@@ -12,6 +12,7 @@ import time
 from .. import emulator, image, kernel, machine
 from ..base import Fail, TOP, end
 from ..suite import Skip, test
+from .guest import LEAKS
 
 SHOW = ["sh", "-c", "nproc; uname -r; grep -m1 -o -w vmx /proc/cpuinfo || echo no vmx"]
 
@@ -113,10 +114,14 @@ def newest(t):
 
 
 def _demo_on(t, model, cpus=1):
-    steps = {"load": ["modprobe", "kvm_intel"], "guest": ["hello", "/dev/kvm"]}
+    steps = {}
+    for module, device in (("kvm_intel", "/dev/kvm"), ("likex", "/dev/likex")):
+        steps |= {module: ["modprobe", module], device: ["hello", device]}
     outcome = silent(t, boot(t, steps, model=model, cpus=cpus))
-    t.check(outcome.step("load").status == 0, f"kvm_intel does not load: {outcome.step('load').err}")
-    t.check(outcome.step("guest").text.endswith("says: 4\nguest halted\n"), f"it printed {outcome.step('guest').out}")
+    for step in outcome.steps:
+        t.check(step.status == 0, f"{step.name}: exit status {step.status}: {step.err}")
+        wanted = f"guest on {step.name} says: 4\nguest halted\n" if step.name.startswith("/dev") else ""
+        t.check(step.text == wanted, f"{step.name} printed {step.out}")
 
 
 @test("machine.models", exhaustive=True)
@@ -127,11 +132,8 @@ def models(t):
 
 
 def _debug(t, cpus):
-    # An object is a leak for kmemleak when two scans found it alike, and older than five seconds.
-    leaks = "echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; " \
-            "cat /sys/kernel/debug/kmemleak"
     steps = {"load": ["modprobe", "kvm_intel"], "guest": ["hello", "/dev/kvm"], "likex": ["modprobe", "likex"],
-             "own": ["hello", "/dev/likex"], "kmemleak": ["sh", "-c", leaks]}
+             "own": ["hello", "/dev/likex"], "kmemleak": ["sh", "-c", LEAKS]}
     outcome = silent(t, boot(t, steps, flavour="debug", cpus=cpus, limit=900))
     for name in steps:
         t.check(outcome.step(name).status == 0, f"{name} failed: {outcome.step(name).err}")
@@ -255,6 +257,13 @@ def usage(t):
     t.check("not a kernel tree" in said, said)
     said = t.run([TOP / "scripts" / "test", "--only", "no.such"], status=1).stdout
     t.check("no test is called" in said, said)
+    said = t.run([TOP / "scripts" / "run", "--limit", "0"], status=1).stdout
+    t.check("--limit: a number" in said, said)
+    said = t.run([TOP / "scripts" / "bench", "--json", "/nonexistent/file"], status=2).stdout
+    t.check("cannot be written" in said, said)
+    if not machine.host_has_vmx():
+        said = t.run([TOP / "scripts" / "run", "--machine", "qemu"], status=1).stdout
+        t.check("nested" in said, said)
     said = t.run([TOP / "scripts" / "run", "--shell"], status=1).stdout
     t.check("needs a terminal" in said, said)
 

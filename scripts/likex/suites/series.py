@@ -2,17 +2,15 @@
 """The patch series: it applies, comes back byte for byte, and each patch stands by itself."""
 
 import functools
+import inspect
 import pathlib
 import re
 import shutil
 import tempfile
 
 from .. import kernel, packages, series, source
-from ..base import BUILD, TOP, cache, capture, digest, write
+from ..base import BUILD, Fail, TOP, cache, capture, digest, lock, write
 from ..suite import ALONE, Failure, test
-
-# What a patch may add to and still be built by itself in seconds, with every warning on.
-OWN = re.compile(r"^(arch/x86/likex|virt/likex)/")
 
 
 def _git(*words, **more):
@@ -58,6 +56,12 @@ def export_keeps(t):
     """Export refuses uncommitted work and unfolded fixups, and loses nothing."""
     series.make()
     before = series.fingerprint()
+    try:
+        _git("checkout", "-q", "--detach", "HEAD~2")
+        said = t.run([TOP / "scripts" / "series", "export"], status=1).stdout
+        t.check("not at the end of its branch" in said, said)
+    finally:
+        _git("checkout", "-q", series.BRANCH)
     probe = series.TREE / "virt" / "likex" / "main.c"
     kept = probe.read_bytes()
     try:
@@ -82,6 +86,19 @@ def cache_moves(t):
         t.check(borrowed.read_text() == f"{source.pristine()[0] / 'objects'}\n", f"it borrows from {borrowed.read_text()}")
     finally:
         write(borrowed, kept)
+
+
+@test("series.cut-off", lane=ALONE)
+def cut_off(t):
+    """A tree whose update was cut off is taken up again; its half is not taken for somebody's work."""
+    tree = series.make()
+    head = _git("rev-parse", "HEAD")
+    write(tree / ".git" / "likex-series", f"updating {head}\n")
+    _git("checkout", "-q", "--detach", "HEAD~2")
+    (tree / "virt" / "likex" / "main.c").write_text("half\n")
+    t.run([TOP / "scripts" / "series", "tree"])
+    t.check(_git("rev-parse", "HEAD") == head == _git("rev-parse", series.BRANCH), "the tree is not that of the series")
+    t.check(not series.dirty(), series.dirty())
 
 
 @test("series.quilt")
@@ -122,7 +139,6 @@ def _snapshot(tree):
 @test("series.checkpatch")
 def checkpatch(t):
     """checkpatch.pl --strict finds nothing in any patch."""
-    t.packages("perl", "python3-ply", "python3-git", "codespell")
     series.make()
     bad = series.checkpatch()
     t.check(not bad, "checkpatch found something in: " + " ".join(bad))
@@ -167,10 +183,10 @@ def _at(commit, tree, out, value, log):
 
 
 @functools.lru_cache
-def _made_with(*tools):
-    """Return a hash over how kernels are built here, and judged: by these tools, these configurations, this test."""
-    return digest(*[capture([tool, "--version"]) for tool in tools], *sorted((TOP / "configs").iterdir()),
-                  pathlib.Path(__file__), pathlib.Path(kernel.__file__))
+def _made_by(*makers):
+    """Return a hash over how kernels are built here, and judged: by these tools and functions, and configurations."""
+    how = [inspect.getsource(one) if callable(one) else capture([one, "--version"]) for one in makers]
+    return digest(*how, *sorted((TOP / "configs").iterdir()), pathlib.Path(kernel.__file__))
 
 
 def _passed(t, *what):
@@ -187,20 +203,22 @@ def build_each(t):
     # What is compiled is looked at; so begin with nothing that an earlier run has left, warnings and all.
     for path in (out / "arch/x86/likex", out / "virt/likex"):
         shutil.rmtree(path, ignore_errors=True)
-    built = 0
+    built, made_by = 0, _made_by("gcc", "ld", "sparse", build_each, _own_folders, _touched, _kconfig, _at)
     for commit, name in _commits():
         # The owner's patches touch headers that all of KVM includes: minutes that not every run has.
         if not (t.exhaustive or "LiKeX" in name):
             continue
-        passed = _passed(t, _git("rev-parse", f"{commit}^{{tree}}"), _made_with("gcc", "ld", "sparse"))
+        passed = _passed(t, _git("rev-parse", f"{commit}^{{tree}}"), made_by)
         if passed and passed.exists():
             continue
         built += 1
         _at(commit, tree, out, "m", log)
         kernel.make(tree, out, "prepare", "modules_prepare", what=f"prepare {name[:4]}", log=log)
         command = ["make", "-s", "-C", tree, f"O={out}", "-j2", "CC=ccache gcc"]
-        strict = ["W=1", "C=1", "CHECK=sparse"]
-        for more in [strict + _own_folders(tree)] * bool(_own_folders(tree)) + [_touched(tree, commit)]:
+        strict, touched = ["W=1", "C=1", "CHECK=sparse"], _touched(tree, commit)
+        for path in touched:
+            (out / path).unlink(missing_ok=True)  # so is this: what make has no need to build has no warnings
+        for more in [strict + _own_folders(tree)] * bool(_own_folders(tree)) + [touched]:
             said = t.run([*command, *more], env=kernel.environment()).stdout if more else ""
             if re.search(r"warning|error", said, re.IGNORECASE):
                 raise Failure(f"{name}:\n{said}")
@@ -215,12 +233,24 @@ def _link(t, value, kvm="m"):
     It is linked where it was built, so that make does only what differs: no other test may meet this one.
     """
     packages.need("kernel")
-    tree, log, out = series.make(), "kernel-link.log", BUILD / "kernel" / "host"
-    passed = _passed(t, _git("rev-parse", "HEAD^{tree}"), value, kvm, _made_with("gcc", "ld"))
+    tree, out = series.make(), BUILD / "kernel" / "host"
+    passed = _passed(t, _git("rev-parse", "HEAD^{tree}"), value, kvm, _made_by("gcc", "ld", _link_in, _linked))
     if passed and passed.exists():
         t.note("as it was when it passed")
         return
+    with lock(BUILD / "kernel" / "host.lock"):
+        _link_in(t, tree, out, value, kvm)
+    if passed:
+        write(passed, t.name)
+
+
+def _link_in(t, tree, out, value, kvm):
+    """Link the host kernel with LiKeX and KVM set to values, in the folder of its build."""
+    log = "kernel-link.log"
     (out / ".built").unlink(missing_ok=True)  # whoever needs the host kernel next has it linked anew
+    for name in _git("diff", "--name-only", "--diff-filter=AM", series.BASE, "HEAD").split():
+        if name.endswith((".c", ".S")):
+            (out / name).with_suffix(".o").unlink(missing_ok=True)  # a warning is told by the compiler, once
     fragment = BUILD / "kernel" / f"link-{value}.config"
     write(fragment, f"CONFIG_LIKEX={value}\nCONFIG_X86_VIRT_TEST_USER={value}\n"
                     f"CONFIG_KVM={kvm}\nCONFIG_KVM_INTEL={kvm}\n"
@@ -232,8 +262,6 @@ def _link(t, value, kvm="m"):
     t.check("warning:" not in said, "warnings:\n" + "\n".join(row for row in said.splitlines() if "warning:" in row))
     found = _linked(out)
     t.check(found == value, f"LiKeX is {found} in the kernel, and not {value}")
-    if passed:
-        write(passed, t.name)
 
 
 def _linked(out):
@@ -319,6 +347,13 @@ def other_tree(t):
         # The rest went in, as far as it stands without what was refused.
         applied = series.git("rev-list", "--count", f"{before}..HEAD", tree=where)
         t.check(int(applied) + len(refused) == len(series.names()), f"{applied} applied, {len(refused)} refused")
+        # What somebody does in the copy then is not thrown away.
+        (where / "arch/x86/kernel/cpu/bugs.c").write_text("resolved\n")
+        try:
+            series.onto(tree)
+            raise Failure("a second run threw work away")
+        except Fail as error:
+            t.check("work of yours" in str(error), str(error))
         shutil.rmtree(where)
 
 

@@ -12,7 +12,8 @@ wrong=0
 
 # MSR CPU: its 64 bits
 msr() {
-	dd if="/dev/cpu/$2/msr" bs=8 count=1 skip="$(($1))" iflag=skip_bytes 2>/dev/null | hexdump -e '2/4 "%08x "'
+	dd if="/dev/cpu/$2/msr" bs=8 count=1 skip="$(($1))" iflag=skip_bytes 2>/dev/null | hexdump -e '2/4 "%08x "' | grep . ||
+		echo "unreadable-$1-$2"
 }
 
 # What must never change: FEAT_CTL, VMX_BASIC, EFER, STAR, LSTAR, SFMASK, TSC_AUX
