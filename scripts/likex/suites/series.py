@@ -92,13 +92,14 @@ def cache_moves(t):
 def cut_off(t):
     """A tree whose update was cut off is taken up again; its half is not taken for somebody's work."""
     tree = series.make()
-    head = _git("rev-parse", "HEAD")
+    head, wanted = _git("rev-parse", "HEAD"), _git("rev-parse", "HEAD^{tree}")
+    t.check(head == series._stamp()[1] and not series.dirty(), "build/linux has work that is not in patches/")
     write(tree / ".git" / "likex-series", f"updating {head}\n")
     _git("checkout", "-q", "--detach", "HEAD~2")
     (tree / "virt" / "likex" / "main.c").write_text("half\n")
     t.run([TOP / "scripts" / "series", "tree"])
-    t.check(_git("rev-parse", "HEAD") == head == _git("rev-parse", series.BRANCH), "the tree is not that of the series")
-    t.check(not series.dirty(), series.dirty())
+    t.check(_git("rev-parse", "HEAD") == _git("rev-parse", series.BRANCH), "the tree is not on its branch")
+    t.check(_git("rev-parse", "HEAD^{tree}") == wanted and not series.dirty(), "the tree is not that of the series")
 
 
 @test("series.quilt")
