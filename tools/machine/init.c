@@ -39,6 +39,7 @@
 
 #define REPORT_PORT	0xe9
 #define BOCHS_POWER	0x8900	/* Bochs powers off when "Shutdown" is written here */
+#define PIPE_HOLDS	65536	/* bytes, without a reader: pipe(7) */
 
 struct job {
 	char	*at;
@@ -128,15 +129,15 @@ static int read_job(struct job *job)
 	return 0;
 }
 
-/* Send on what a pipe holds; returns false when its last writer is gone. */
-static int forward(int fd, char type)
+/* Send on what a pipe holds; returns how much, 0 when its last writer is gone. */
+static long forward(int fd, char type)
 {
 	static char buffer[16384];
 	ssize_t got = read(fd, buffer, sizeof(buffer));
 
 	if (got > 0)
 		report(type, buffer, got);
-	return got > 0;
+	return got > 0 ? got : 0;
 }
 
 static int collect(pid_t child, int out, int err)
@@ -144,19 +145,28 @@ static int collect(pid_t child, int out, int err)
 	struct pollfd watch[2] = { { out, POLLIN, 0 }, { err, POLLIN, 0 } };
 	const char types[2] = { 'O', 'E' };
 	int open_ends = 2, status = 0, ended = 0;
+	long left = 2 * PIPE_HOLDS;
 
-	while (open_ends) {
+	while (open_ends && left > 0) {
 		/*
-		 * A process left behind may hold a pipe for ever: once the step
-		 * itself has ended, only what is already in the pipes is taken.
+		 * A process left behind may hold a pipe for ever, or write to it:
+		 * once the step itself has ended, only what can already be in the
+		 * pipes is taken.
 		 */
 		int ready = poll(watch, 2, ended ? 0 : 100);
 
 		for (int i = 0; i < 2; i++) {
-			if (watch[i].revents && !forward(watch[i].fd, types[i])) {
+			long got;
+
+			if (!watch[i].revents)
+				continue;
+			got = forward(watch[i].fd, types[i]);
+			if (!got) {
 				watch[i].fd = -1;
 				open_ends--;
 			}
+			if (ended)
+				left -= got;
 		}
 		if (!ready && ended)
 			break;

@@ -225,6 +225,8 @@ def failing_command(t):
     t.check(status == 127 and "no-such-command" in err, f"exit status {status}, not 127: {err}")
     status, _, err = _script(t, "--", "sh", "-c", "kill -SEGV $$")
     t.check(status == 128 + 11, f"exit status {status}, not 139: {err}")
+    status, _, err = _script(t, "--", "sh", "-c", "yes >&2 & sleep 1; exit 4")
+    t.check(status == 4, f"what was left behind and goes on writing held it up: {status}: {err[-300:]}")
 
 
 @test("machine.hang")
