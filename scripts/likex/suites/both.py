@@ -83,7 +83,7 @@ def hotplug(t):
 
 @test("both.debug", exhaustive=True)
 def debug(t):
-    "The same on the debug kernel, with smaller counts: each order once, guests and turns, hotplug; it complains of nothing."
+    "On the debug kernel, with smaller counts: each order once, guests and turns, hotplug; it complains of nothing."
     built = kernel.build("debug")
     for name, argv in (("load", ["load.sh", "2000"]), ("hotplug", ["hotplug.sh", "1"]), ("order", ["order.sh", "1"])):
         _passed(t, _boot(t, [machine.Step(name, argv)], built=built, name=name, limit=3600))

@@ -6,6 +6,7 @@ it are what it prints: "..." alone stands for any lines, within a line for any
 text. A comment above the block says where it runs, if not in the checkout:
 
     <!-- run: scratch -->       in a copy of the checkout, which it may change
+    <!-- run: long -->          in the checkout, with --exhaustive only
     <!-- run: test NAME -->     by the test of that name, which does the same
 """
 
@@ -15,7 +16,7 @@ import re
 import shutil
 import tempfile
 
-from .. import series, suite
+from .. import packages, series, suite
 from ..base import BUILD, TOP, cache, capture
 from ..suite import test
 
@@ -126,6 +127,15 @@ def scratch(t):
             capture(["git", "checkout", "-q", "-f", "-B", "mine", "pristine"], cwd=home / "linux")
             capture(["git", "clean", "-q", "-f", "-d", "-x"], cwd=home / "linux")
         _run_blocks(t, "scratch", copy, env, pristine_kernel)
+
+
+@test("docs.long", exhaustive=True)
+def long(t):
+    """The commands that take long, and end well: another kernel tree, the debug kernel, kunit.py."""
+    packages.need("kernel", "qemu")
+    with tempfile.TemporaryDirectory() as home:
+        (pathlib.Path(home) / "linux").symlink_to(series.worktree("unpatched", series.BASE))
+        _run_blocks(t, "long", TOP, {"HOME": home, "LIKEX_CACHE": str(cache())})
 
 
 @test("docs.tests-named")

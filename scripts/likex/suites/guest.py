@@ -12,6 +12,7 @@ import re
 from .. import image, kernel, machine, series
 from ..base import BUILD, LOGS, lock, logged
 from ..suite import Failure, Skip, test
+from .machine import LEAKS
 
 PROGRAMS = ("life", "fds", "errors", "exits", "memory", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk", "strings",
             "insns", "stats", "event", "debug", "save", "fuzz", "both", "host")
@@ -80,9 +81,6 @@ cat /sys/kernel/tracing/trace
 echo >/sys/kernel/tracing/trace
 exit $status
 """.format(trace=TRACE)
-# An object is a leak for kmemleak when two scans found it alike, and older than five seconds. Once it is out of memory
-# it refuses to scan, and has nothing to say.
-LEAKS = "cd /sys/kernel/debug && echo scan >kmemleak && sleep 6 && echo scan >kmemleak && cat kmemleak"
 
 # A processor that has AVX-512, UMIP and TSC scaling. What Linux says of it while modules are loaded is not LiKeX's.
 AVX512 = "corei7_icelake_u"
@@ -281,7 +279,7 @@ def seed_misc(t):
 
 @test("guest.seed-misc-cpuid")
 def seed_misc_cpuid(t):
-    "The same with a CPUID before HLT, which does not come to user space."
+    "The test program of seed 000 with a CPUID before HLT, which does not come to user space."
     _misc_cpuid(t, "host")
 
 
@@ -293,20 +291,20 @@ def hello(t):
 
 @test("guest.unload")
 def unload(t):
-    "After all of these, nothing holds the module."
+    "After all the tests of guests nothing holds the module, and the kernel has complained of nothing since its start."
     _unload(t, "host")
 
 
 @test("vcpu.fpu-avx512", lane="guest-avx512")
 def fpu_avx512(t):
-    "The same on a processor with AVX-512: ZMM and mask registers never leak."
+    "On a processor with AVX-512: ZMM and mask registers never leak."
     _chosen(t, step(t, AVX512, "fpu"), ["*.new_fpu_avx512", "*.fpu*", "*.xsave*", "*.fresh"])
     _chosen(t, step(t, AVX512, "cpu"), ["*.new_umip", "*.cr4_features"])
 
 
 @test("vcpu.clock-scaled", lane="guest-avx512")
 def clock_scaled(t):
-    "The same of the clocks on a processor with TSC scaling: a guest's TSC has the frequency that it was given."
+    "vcpu.clock on a processor with TSC scaling: a guest's TSC has the frequency that it was given."
     _chosen(t, step(t, AVX512, "clock"), ["*"])
 
 
@@ -322,13 +320,13 @@ def _all_on(t, model):
 
 @test("vcpu.lean", lane="guest-lean")
 def lean(t):
-    "All of these, with smaller counts, on a processor without APIC virtualization, FSGSBASE and PAUSE-loop exiting."
+    "All guests, with smaller counts, on a processor without APIC virtualization, FSGSBASE and PAUSE-loop exiting."
     _all_on(t, LEAN)
 
 
 @test("vcpu.newest", exhaustive=True, lane="guest-newest")
 def newest(t):
-    "All of these, with smaller counts, on a processor with TSC scaling, posted interrupts, and no Meltdown."
+    "All guests, with smaller counts, on a processor with TSC scaling, posted interrupts, and no Meltdown."
     _all_on(t, NEWEST)
 
 
