@@ -177,7 +177,7 @@ def _kconfig(tree):
 
 def _at(commit, tree, out, value, log):
     """Check out a commit and configure it with LiKeX (where it is there yet) set to a value."""
-    capture(["git", "checkout", "-q", "--detach", commit], cwd=tree)
+    series.git("checkout", "-q", "--detach", commit, tree=tree)
     fragment = BUILD / "kernel" / "steps.config"
     write(fragment, _kconfig(tree).replace("=m", f"={value}") + f"CONFIG_KUNIT={value}\nCONFIG_KVM_AMD=m\nCONFIG_X86_FRED=y\n")
     kernel.configure(tree, out, ("host", fragment), log)
@@ -204,7 +204,8 @@ def build_each(t):
     # What is compiled is looked at; so begin with nothing that an earlier run has left, warnings and all.
     for path in (out / "arch/x86/likex", out / "virt/likex"):
         shutil.rmtree(path, ignore_errors=True)
-    built, made_by = 0, _made_by("gcc", "ld", "sparse", build_each, _own_folders, _touched, _kconfig, _at)
+    built, configured = 0, None
+    made_by = _made_by("gcc", "ld", "sparse", build_each, _own_folders, _touched, _kconfig, _at)
     for commit, name in _commits():
         # The owner's patches touch headers that all of KVM includes: minutes that not every run has.
         if not (t.exhaustive or "LiKeX" in name):
@@ -213,9 +214,12 @@ def build_each(t):
         if passed and passed.exists():
             continue
         built += 1
-        _at(commit, tree, out, "m", log)
-        kernel.make(tree, out, "prepare", "modules_prepare", what=f"prepare {name[:4]}", log=log)
-        command = ["make", "-s", "-C", tree, f"O={out}", "-j2", "CC=ccache gcc"]
+        if configured and not series.git("diff", "--name-only", configured, commit, "--", "*Kconfig*", tree=tree):
+            series.git("checkout", "-q", "--detach", commit, tree=tree)
+        else:
+            _at(commit, tree, out, "m", log)
+        configured = commit
+        command = ["make", "-s", "-C", tree, f"O={out}", "-j2", "CC=ccache gcc", "HOSTCC=ccache gcc"]
         strict, touched = ["W=1", "C=1", "CHECK=sparse"], _touched(tree, commit)
         for path in touched:
             (out / path).unlink(missing_ok=True)  # so is this: what make has no need to build has no warnings
