@@ -112,7 +112,9 @@ def selftests(tree):
     headers.mkdir(parents=True, exist_ok=True)
     with lock(BUILD / "tools" / "selftests.lock"):
         logged("kernel headers", ["make", "-C", tree, f"O={headers}", "headers_install"], log, env=env)
+        # Stripped: the same bytes from each build, where a symbol is the name of the compiler's temporary file.
         logged("LiKeX's selftests", ["make", "-C", source, f"OUTPUT={out}", "-j2", "CC=ccache gcc", "USERCFLAGS=-Werror",
+                                     "USERLDFLAGS=-s -Wl,--build-id=none",
                                      f"KHDR_INCLUDES=-isystem {headers}/usr/include"], log, env=env, append=True)
     return [out / name for name in PROGRAMS]
 
