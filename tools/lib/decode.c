@@ -50,7 +50,7 @@ static bool convert_gpr8(struct opr *o, ZydisRegister reg)
 	return true;
 }
 
-static bool convert_register(struct opr *o, ZydisRegister reg)
+static bool convert_register(const struct insn *in, struct opr *o, ZydisRegister reg)
 {
 	switch (ZydisRegisterGetClass(reg)) {
 	case ZYDIS_REGCLASS_GPR8:
@@ -69,7 +69,8 @@ static bool convert_register(struct opr *o, ZydisRegister reg)
 	case ZYDIS_REGCLASS_SEGMENT:
 		o->type = OPR_SREG;
 		o->reg = ZydisRegisterGetId(reg);
-		return true;
+		/* PUSH and POP have rules of their own for these. */
+		return in->op->exec == exec_mov;
 	default:
 		return false;
 	}
@@ -108,7 +109,7 @@ static bool convert_operand(struct insn *in, unsigned int i,
 	o->size = z->size / 8;
 	switch (z->type) {
 	case ZYDIS_OPERAND_TYPE_REGISTER:
-		return convert_register(o, z->reg.value);
+		return convert_register(in, o, z->reg.value);
 	case ZYDIS_OPERAND_TYPE_IMMEDIATE:
 		o->type = OPR_IMM;
 		in->imm = z->imm.value.u;

@@ -25,11 +25,14 @@ static int opr_read2(struct likex_emul *e, const struct insn *in, u64 *dst,
 	return r ? r : opr_read(e, in, 1, src);
 }
 
-static void write_back(struct likex_emul *e, const struct insn *in, u64 res,
-		       u64 old)
+static int write_back(struct likex_emul *e, const struct insn *in, u64 res,
+		      u64 old)
 {
-	opr_write(e, in, 0, res);
-	remember(e, in, &old);
+	int r = opr_write(e, in, 0, res);
+
+	if (!r)
+		remember(e, in, &old);
+	return r;
 }
 
 int exec_mov(struct likex_emul *e, const struct insn *in)
@@ -42,8 +45,7 @@ int exec_mov(struct likex_emul *e, const struct insn *in)
 		return r;
 	if (in->opr[0].type == OPR_SREG)
 		return segment_load(e, in->opr[0].reg, v);
-	opr_write(e, in, 0, v);
-	return 0;
+	return opr_write(e, in, 0, v);
 }
 
 /* MOVSX, MOVSXD (sub 1) and MOVZX (sub 0). */
@@ -58,8 +60,7 @@ int exec_movsx(struct likex_emul *e, const struct insn *in)
 		return r;
 	if (in->op->sub)
 		v = (u64)((s64)(v << up) >> up);
-	opr_write(e, in, 0, v);
-	return 0;
+	return opr_write(e, in, 0, v);
 }
 
 int exec_movbe(struct likex_emul *e, const struct insn *in)
@@ -70,8 +71,8 @@ int exec_movbe(struct likex_emul *e, const struct insn *in)
 	r = opr_read(e, in, 1, &v);
 	if (r)
 		return r;
-	opr_write(e, in, 0, __builtin_bswap64(v) >> (64 - in->opr[1].size * 8));
-	return 0;
+	return opr_write(e, in, 0,
+			 __builtin_bswap64(v) >> (64 - in->opr[1].size * 8));
 }
 
 int exec_alu2(struct likex_emul *e, const struct insn *in)
@@ -83,9 +84,9 @@ int exec_alu2(struct likex_emul *e, const struct insn *in)
 	if (r)
 		return r;
 	res = alu(in->op->sub, a, b, in->opr[0].size, &e->flags);
-	if (in->op->sub != ALU_CMP && in->op->sub != ALU_TEST)
-		write_back(e, in, res, a);
-	return 0;
+	if (in->op->sub == ALU_CMP || in->op->sub == ALU_TEST)
+		return 0;
+	return write_back(e, in, res, a);
 }
 
 int exec_alu1(struct likex_emul *e, const struct insn *in)
@@ -96,8 +97,8 @@ int exec_alu1(struct likex_emul *e, const struct insn *in)
 	r = opr_read(e, in, 0, &a);
 	if (r)
 		return r;
-	write_back(e, in, alu(in->op->sub, a, 0, in->opr[0].size, &e->flags), a);
-	return 0;
+	return write_back(e, in,
+			  alu(in->op->sub, a, 0, in->opr[0].size, &e->flags), a);
 }
 
 int exec_shift(struct likex_emul *e, const struct insn *in)
@@ -108,9 +109,8 @@ int exec_shift(struct likex_emul *e, const struct insn *in)
 	r = opr_read2(e, in, &a, &n);
 	if (r)
 		return r;
-	write_back(e, in, shift(in->op->sub, a, 0, n, in->opr[0].size,
-				&e->flags), a);
-	return 0;
+	return write_back(e, in, shift(in->op->sub, a, 0, n, in->opr[0].size,
+				       &e->flags), a);
 }
 
 int exec_shiftd(struct likex_emul *e, const struct insn *in)
@@ -123,9 +123,8 @@ int exec_shiftd(struct likex_emul *e, const struct insn *in)
 		r = opr_read(e, in, 2, &n);
 	if (r)
 		return r;
-	write_back(e, in, shift(in->op->sub, a, b, n, in->opr[0].size,
-				&e->flags), a);
-	return 0;
+	return write_back(e, in, shift(in->op->sub, a, b, n, in->opr[0].size,
+				       &e->flags), a);
 }
 
 /*
@@ -167,10 +166,10 @@ int exec_bt(struct likex_emul *e, const struct insn *in)
 	e->flags &= ~FLAG_CF;
 	if (v & mask)
 		e->flags |= FLAG_CF;
+	if (!in->op->sub)
+		return 0;
 	res = in->op->sub == 1 ? v | mask : in->op->sub == 2 ? v & ~mask : v ^ mask;
-	if (in->op->sub)
-		write_back(e, in, res, v);
-	return 0;
+	return write_back(e, in, res, v);
 }
 
 int exec_xchg(struct likex_emul *e, const struct insn *in)
@@ -181,10 +180,12 @@ int exec_xchg(struct likex_emul *e, const struct insn *in)
 	r = opr_read2(e, in, &a, &b);
 	if (r)
 		return r;
-	opr_write(e, in, 0, b);
-	opr_write(e, in, 1, a);
-	remember(e, in, in->mem ? &b : &a);
-	return 0;
+	r = opr_write(e, in, 0, b);
+	if (!r)
+		r = opr_write(e, in, 1, a);
+	if (!r)
+		remember(e, in, in->mem ? &b : &a);
+	return r;
 }
 
 int exec_xadd(struct likex_emul *e, const struct insn *in)
@@ -197,9 +198,8 @@ int exec_xadd(struct likex_emul *e, const struct insn *in)
 		return r;
 	sum = alu(ALU_ADD, a, b, in->opr[0].size, &e->flags);
 	/* The sum last: with both operands one register, it wins. */
-	opr_write(e, in, 1, a);
-	write_back(e, in, sum, a);
-	return 0;
+	r = opr_write(e, in, 1, a);
+	return r ? r : write_back(e, in, sum, a);
 }
 
 /*
@@ -216,14 +216,10 @@ int exec_cmpxchg(struct likex_emul *e, const struct insn *in)
 	if (r)
 		return r;
 	alu(ALU_CMP, acc, old, size, &e->flags);
-	if (acc == old) {
-		write_back(e, in, src, old);
-		return 0;
-	}
-	if (in->mem == 0)
-		write_back(e, in, old, old);
+	if (acc == old)
+		return write_back(e, in, src, old);
 	gpr_write(e, REG_RAX, size, old);
-	return 0;
+	return in->mem == 0 ? write_back(e, in, old, old) : 0;
 }
 
 /* CMPXCHG8B and CMPXCHG16B: of all flags, only ZF. */
@@ -258,8 +254,7 @@ int exec_cmpxchg_pair(struct likex_emul *e, const struct insn *in)
 
 int exec_setcc(struct likex_emul *e, const struct insn *in)
 {
-	opr_write(e, in, 0, condition(in->op->sub, e->r[REG_RFLAGS]));
-	return 0;
+	return opr_write(e, in, 0, condition(in->op->sub, e->r[REG_RFLAGS]));
 }
 
 /* The source is read, and a 32-bit destination cleared above, in any case. */
@@ -271,8 +266,8 @@ int exec_cmovcc(struct likex_emul *e, const struct insn *in)
 	r = opr_read(e, in, 1, &v);
 	if (r)
 		return r;
-	opr_write(e, in, 0, condition(in->op->sub, e->r[REG_RFLAGS]) ? v : old);
-	return 0;
+	return opr_write(e, in, 0,
+			 condition(in->op->sub, e->r[REG_RFLAGS]) ? v : old);
 }
 
 /* NOP with an operand, and prefetches: memory is not touched. */

@@ -84,9 +84,8 @@ static int mul_short(struct likex_emul *e, const struct insn *in)
 	if (r)
 		return r;
 	p = product(a, b, size, true);
-	opr_write(e, in, 0, (u64)p);
 	overflow_flags(e, p != sign_extend((u64)p, size));
-	return 0;
+	return opr_write(e, in, 0, (u64)p);
 }
 
 int exec_mul(struct likex_emul *e, const struct insn *in)

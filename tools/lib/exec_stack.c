@@ -78,8 +78,7 @@ int exec_pop(struct likex_emul *e, const struct insn *in)
 		if (r)
 			return r;
 	}
-	opr_write(e, in, 0, v);
-	return 0;
+	return opr_write(e, in, 0, v);
 }
 
 /* Shadow stack and branch tracking have state that is not handed in. */

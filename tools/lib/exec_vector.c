@@ -203,8 +203,7 @@ static int vec_store(struct likex_emul *e, const struct insn *in, void *xsave)
 		return 0;
 	}
 	memcpy(&low, v, sizeof(low));
-	opr_write(e, in, 0, low);
-	return 0;
+	return opr_write(e, in, 0, low);
 }
 
 /*

@@ -320,8 +320,8 @@ int __must_check system_read(struct likex_emul *e, u64 lin, void *data,
 u64 ea_offset(struct likex_emul *e, const struct insn *in);
 int __must_check opr_read_other(struct likex_emul *e, const struct insn *in,
 				unsigned int i, u64 *value);
-void opr_write_other(struct likex_emul *e, const struct insn *in, unsigned int i,
-		     u64 value);
+int __must_check opr_write_other(struct likex_emul *e, const struct insn *in,
+				 unsigned int i, u64 value);
 void gpr_write(struct likex_emul *e, unsigned int reg, unsigned int size, u64 v);
 void stage_write(struct likex_emul *e, const struct span *s, const void *data);
 
@@ -348,17 +348,15 @@ static inline int __must_check opr_read(struct likex_emul *e,
 	return 0;
 }
 
-/*
- * Stage a result. Only destinations that the decoder has let through get here:
- * registers and memory.
- */
-static inline void opr_write(struct likex_emul *e, const struct insn *in,
-			     unsigned int i, u64 value)
+/* Stage a result, in a general register or in memory. */
+static inline int __must_check opr_write(struct likex_emul *e,
+					 const struct insn *in, unsigned int i,
+					 u64 value)
 {
-	if (in->opr[i].type == OPR_MEM)
-		stage_value(e, &e->mem, value);
-	else
-		opr_write_other(e, in, i, value);
+	if (in->opr[i].type != OPR_MEM)
+		return opr_write_other(e, in, i, value);
+	stage_value(e, &e->mem, value);
+	return 0;
 }
 
 /* decode.c */

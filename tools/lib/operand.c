@@ -58,8 +58,8 @@ int opr_read_other(struct likex_emul *e, const struct insn *in, unsigned int i,
 	}
 }
 
-void opr_write_other(struct likex_emul *e, const struct insn *in, unsigned int i,
-		     u64 value)
+int opr_write_other(struct likex_emul *e, const struct insn *in, unsigned int i,
+		    u64 value)
 {
 	const struct opr *o = &in->opr[i];
 	reg64 *to;
@@ -67,11 +67,13 @@ void opr_write_other(struct likex_emul *e, const struct insn *in, unsigned int i
 	switch (o->type) {
 	case OPR_GPR:
 		gpr_write(e, o->reg, o->size, value);
-		break;
+		return 0;
 	case OPR_HI8:
 		to = new_reg(e, o->reg);
 		*to = (*to & ~0xff00ull) | (value & 0xff) << 8;
-		break;
+		return 0;
+	default:
+		return emul_unsupported(e, LIKEX_WHY_INSN);
 	}
 }
 

@@ -427,6 +427,43 @@ static void refusals(struct unit *u)
 	rig_destroy(&r);
 }
 
+/* PUSH and POP of a segment register; MOV of one is emulated. */
+static void segment_registers(struct unit *u)
+{
+	static const struct {
+		unsigned int bits, len;
+		const char *code;
+	} cases[] = {
+		{ 16, 1, "\x1f" }, { 32, 1, "\x1f" }, { 64, 2, "\x0f\xa1" },	/* pop ds, ds, fs */
+		{ 16, 1, "\x1e" }, { 32, 2, "\x0f\xa0" }, { 64, 2, "\x0f\xa8" },	/* push ds, fs, gs */
+	};
+	struct kvm_regs before;
+	unsigned int i;
+	struct rig r;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		unit_start(u, "push or pop of a segment register", &r, 0);
+		if (cases[i].bits != 64)
+			rig_mode(&r, cases[i].bits, 0);
+		unit_code(&r, cases[i].code, cases[i].len);
+		r.regs.rsp = UNIT_DATA;
+		memset(rig_at(&r, UNIT_DATA - 8), 0xee, 16);
+		before = r.regs;
+		EXPECT_EQ(u, LIKEX_UNSUPPORTED, rig_step(&r));
+		EXPECT_EQ(u, LIKEX_WHY_INSN, r.step.why);
+		expect(u, !memcmp(&before, &r.regs, sizeof(before)), "registers unchanged", 0, 1);
+		EXPECT_EQ(u, 0xeeeeeeee, *(u32 *)rig_at(&r, UNIT_DATA - 4));
+		rig_destroy(&r);
+	}
+	unit_start(u, "mov from a segment register", &r, 0);
+	r.sregs.fs.selector = 0x2b;
+	r.regs.rdi = UNIT_DATA;
+	unit_code(&r, "\x8c\x27", 2);		/* mov [rdi], fs */
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	EXPECT_EQ(u, 0x2b, *(u32 *)rig_at(&r, UNIT_DATA));
+	rig_destroy(&r);
+}
+
 static int io_fails(void *ctx, struct likex_io *io)
 {
 	(void)ctx;
@@ -485,5 +522,6 @@ void unit_io(struct unit *u)
 	locked(u);
 	cache(u);
 	refusals(u);
+	segment_registers(u);
 	callback_error(u);
 }
