@@ -334,8 +334,12 @@ static void bind(struct likex_emul *e, struct likex_step *step)
 
 static int begin(struct likex_emul *e)
 {
-	enum likex_reason why = trap_refused(e->step->trap);
+	enum likex_reason why;
 
+	/* The trap is of the instruction that is dropped. */
+	if (e->phase != PHASE_IDLE)
+		e->step->trap = NULL;
+	why = trap_refused(e->step->trap);
 	e->phase = PHASE_IDLE;
 	e->log_len = 0;
 	e->rep_done = 0;

@@ -53,6 +53,7 @@ struct likex_vcpu {
 	bool no_events;			/* the kernel gives and takes none */
 	bool drop_ud;			/* KVM's #UD for what is emulated here */
 	bool stale;			/* user space has set registers by ioctl */
+	uint64_t pend_rip;		/* of the instruction that waits */
 
 	bool fpu_valid;			/* @xsave and @xcrs are the vCPU's */
 	struct kvm_xcrs xcrs;
@@ -284,6 +285,7 @@ static int exit_io(struct likex_vcpu *v)
 {
 	const struct likex_io *io = &v->step.io;
 
+	v->pend_rip = v->regs->rip;
 	if (io->space == LIKEX_SPACE_PIO)
 		return exit_pio(v->cfg.run, io);
 	return exit_mmio(v->cfg.run, io);
@@ -469,18 +471,28 @@ static int run_once(struct likex_vcpu *v)
 	return emulate(v);
 }
 
+/* Go on with the instruction that waits; returns as emulate(). */
+static int complete(struct likex_vcpu *v)
+{
+	int r = v->stale ? state_fetch(v) : 0;
+
+	if (r)
+		return r;
+	if (v->regs->rip != v->pend_rip) {
+		/* What the vCPU is to do now, the processor can do. */
+		likex_emul_cancel(v->emul);
+		return 0;
+	}
+	take_value(v);
+	return emulate(v);
+}
+
 int likex_vcpu_run(struct likex_vcpu *v)
 {
 	int r = 0;
 
-	if (likex_emul_pending(v->emul)) {
-		if (v->stale)
-			r = state_fetch(v);
-		if (r)
-			return r;
-		take_value(v);
-		r = emulate(v);
-	}
+	if (likex_emul_pending(v->emul))
+		r = complete(v);
 	while (!r)
 		r = run_once(v);
 	return r < 0 ? r : 0;

@@ -211,6 +211,29 @@ static void registers_meanwhile(struct unit *u)
 	rig_destroy(&r);
 }
 
+/* What is known of one instruction's access does not hold for another's. */
+static void trap_meanwhile(struct unit *u)
+{
+	struct likex_trap trap = {
+		.gpa = 0xa000, .gva = UNIT_DATA, .kind = LIKEX_TRAP_WRITE,
+		.flags = LIKEX_TRAP_GVA, .insn_len = 15, .insn = { 0x89, 0x07 },
+	};
+	struct rig r;
+
+	u->name = "RIP changed while waiting, with a trap";
+	start(&r, true);
+	r.regs.rdi = UNIT_DATA;
+	r.step.trap = &trap;
+	unit_code(&r, "\x90\x90\x88\x27", 4);		/* behind: mov [rdi], ah */
+	EXPECT_EQ(u, LIKEX_IO, likex_emul_step(r.emul, &r.step));
+	expect_io(u, &r.step.io, true, 0xa000, 4);
+	r.regs.rip += 2;
+	EXPECT_EQ(u, LIKEX_DONE, likex_emul_step(r.emul, &r.step));
+	EXPECT_EQ(u, 0x22, *(u32 *)rig_at(&r, UNIT_DATA));
+	EXPECT_EQ(u, UNIT_CODE + 4, r.regs.rip);
+	rig_destroy(&r);
+}
+
 static void cancelled(struct unit *u)
 {
 	struct rig r;
@@ -514,6 +537,7 @@ void unit_io(struct unit *u)
 	rep_faults(u);
 	rep_budget(u);
 	registers_meanwhile(u);
+	trap_meanwhile(u);
 	cancelled(u);
 	tables_meanwhile(u);
 	rom(u);

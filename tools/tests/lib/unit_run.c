@@ -428,6 +428,31 @@ static void set_meanwhile(struct unit *u)
 	fake_free(f);
 }
 
+/* The unfinished instruction is dropped, and no other one is emulated instead. */
+static void rip_set_meanwhile(struct unit *u, bool by_ioctl)
+{
+	struct fake *f = fake_new("\xa1\x00\x00", 3, true);
+
+	u->name = by_ioctl ? "RIP set by ioctl meanwhile" : "RIP set in the run area meanwhile";
+	f->script[0].kind = MMIO;
+	f->script[1].kind = SIGNAL;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	if (by_ioctl) {
+		f->regs.rip = 0x2000;
+		likex_vcpu_invalidate(f->vcpu);
+	} else {
+		f->run->s.regs.regs.rip = 0x2000;
+		f->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	}
+	f->run->immediate_exit = 1;
+	EXPECT_EQ(u, -EINTR, likex_vcpu_run(f->vcpu));
+	EXPECT_EQ(u, false, likex_vcpu_pending(f->vcpu));
+	EXPECT_EQ(u, 2, f->runs);
+	EXPECT_EQ(u, 0x2000, f->regs.rip);
+	EXPECT_EQ(u, 0x1234, f->regs.rax);
+	fake_free(f);
+}
+
 /* A kernel that has the registers for user space, and nothing else yet. */
 static struct fake *lean_new(const void *code, size_t len)
 {
@@ -498,6 +523,8 @@ void unit_run(struct unit *u)
 	repeated(u);
 	vectors(u);
 	set_meanwhile(u);
+	rip_set_meanwhile(u, true);
+	rip_set_meanwhile(u, false);
 	lean_access(u);
 	lean_refusal(u, "an exception, without events", "\xa3\xff\xff", 3, 0);
 	lean_refusal(u, "a vector load, without XSAVE", "\x0f\x10\x06\x00\x00", 5, 5);

@@ -306,9 +306,11 @@ void likex_emul_free(struct likex_emul *emul);
  * @step: registers in, results out
  *
  * After LIKEX_IO the next call continues the same instruction, provided that
- * RIP is still the same; else the unfinished instruction is dropped. Registers
- * that user space has changed meanwhile keep their new value, unless the
- * instruction writes them.
+ * RIP is still the same; else the unfinished instruction is dropped, with its
+ * trap, and the one at the new RIP executed. (To have the processor run that,
+ * or with a trap of its own, call likex_emul_cancel() first.) Registers that
+ * user space has changed meanwhile keep their new value, unless the instruction
+ * writes them.
  *
  * Interrupts, debug registers' breakpoints and the interrupt shadow on entry
  * are the caller's: an instruction that retires ends any shadow, and sets
