@@ -49,6 +49,7 @@ struct likex_vcpu {
 	struct kvm_regs *regs;		/* in either place */
 	struct kvm_sregs *sregs;
 	struct kvm_vcpu_events *events;
+	struct kvm_regs had;		/* what the kernel has for @regs until the next run */
 	uint64_t dirty;			/* KVM_SYNC_X86_*: of these three */
 	bool no_events;			/* the kernel gives and takes none */
 	bool drop_ud;			/* KVM's #UD for what is emulated here */
@@ -155,11 +156,44 @@ static int events_fetch(struct likex_vcpu *v)
 	return v->no_events ? 0 : r;
 }
 
+/*
+ * While an access is pending, the kernel's registers are those with which the
+ * instruction began: what a repeated one has done since is in @regs alone. So
+ * only what user space has changed is taken. A new RIP means all of it.
+ */
+static void regs_merge(struct likex_vcpu *v, const struct kvm_regs *now)
+{
+	const __u64 *had = (const __u64 *)&v->had, *from = (const __u64 *)now;
+	__u64 *to = (__u64 *)v->regs;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(*now) / sizeof(*from); i++)
+		if (from[i] != had[i] || now->rip != v->had.rip)
+			to[i] = from[i];
+	v->had = *now;
+}
+
+static int regs_fetch(struct likex_vcpu *v)
+{
+	struct kvm_regs now;
+	int r;
+
+	if (v->stale) {
+		r = call(v, KVM_GET_REGS, &now);
+		if (!r)
+			regs_merge(v, &now);
+		return r;
+	}
+	r = fetch(v, KVM_SYNC_X86_REGS, KVM_GET_REGS, v->regs);
+	v->had = *v->regs;
+	return r;
+}
+
 static int state_fetch(struct likex_vcpu *v)
 {
 	int r;
 
-	r = fetch(v, KVM_SYNC_X86_REGS, KVM_GET_REGS, v->regs);
+	r = regs_fetch(v);
 	if (!r)
 		r = fetch(v, KVM_SYNC_X86_SREGS, KVM_GET_SREGS, v->sregs);
 	if (!r)

@@ -428,6 +428,58 @@ static void set_meanwhile(struct unit *u)
 	fake_free(f);
 }
 
+/*
+ * In the middle of a repeated instruction the kernel still has the registers
+ * that it began with: none of its iterations is to be done again.
+ */
+static void set_in_repeated(struct unit *u, bool sync)
+{
+	struct fake *f = fake_new("\xf3\xa4", 2, sync);	/* rep movsb from the device */
+	unsigned int i;
+
+	u->name = sync ? "registers set during rep movsb" : "the same by ioctl";
+	f->regs.rcx = 5;
+	f->regs.rdi = 0x3000;
+	f->script[0].kind = MMIO;
+	for (i = 0; i < 5; i++) {
+		expect_exit(u, f, KVM_EXIT_MMIO);
+		EXPECT_EQ(u, DEVICE + i, f->run->mmio.phys_addr);
+		f->run->mmio.data[0] = i + 1;
+		/* What a program has read, it sets again, with one change. */
+		f->regs.rbx = 0x90 + i;
+		if (i % 2)
+			likex_vcpu_invalidate(f->vcpu);
+	}
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0, f->regs.rcx);
+	EXPECT_EQ(u, 5, f->regs.rsi);
+	EXPECT_EQ(u, 0x3005, f->regs.rdi);
+	EXPECT_EQ(u, 0x93, f->regs.rbx);
+	expect(u, !memcmp(f->memory + 0x3000, "\1\2\3\4\5", 6), "copied", 1, 0);
+	fake_free(f);
+}
+
+/* A whole new state is taken as it is, also where it looks like the old one. */
+static void reset_in_repeated(struct unit *u)
+{
+	struct fake *f = fake_new("\xf3\xa4", 2, true);
+	unsigned int i;
+
+	u->name = "reset during rep movsb";
+	f->regs.rcx = 5;
+	f->regs.rdi = 0x3000;
+	f->script[0].kind = MMIO;
+	for (i = 0; i < 3; i++)
+		expect_exit(u, f, KVM_EXIT_MMIO);
+	f->regs.rip = 0x2000;
+	likex_vcpu_invalidate(f->vcpu);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0x2000, f->regs.rip);
+	EXPECT_EQ(u, 5, f->regs.rcx);
+	EXPECT_EQ(u, 0x3000, f->regs.rdi);
+	fake_free(f);
+}
+
 /* The unfinished instruction is dropped, and no other one is emulated instead. */
 static void rip_set_meanwhile(struct unit *u, bool by_ioctl)
 {
@@ -523,6 +575,9 @@ void unit_run(struct unit *u)
 	repeated(u);
 	vectors(u);
 	set_meanwhile(u);
+	set_in_repeated(u, true);
+	set_in_repeated(u, false);
+	reset_in_repeated(u);
 	rip_set_meanwhile(u, true);
 	rip_set_meanwhile(u, false);
 	lean_access(u);
