@@ -113,6 +113,7 @@ static int commit_device(struct likex_emul *e, u64 addr, unsigned int len)
 	memcpy(io.data, w->data + w->pos, sizeof(io.data));
 	if (e->ops->io)
 		r = e->ops->io(e->ctx, &io);
+	e->ios++;
 	if (!r)
 		w->pos += io.len;
 	if (r <= 0)
@@ -122,6 +123,18 @@ static int commit_device(struct likex_emul *e, u64 addr, unsigned int len)
 	return LIKEX_IO;
 }
 
+/* A page's part into memory, unless that is gone; it is the device's then. */
+static bool commit_host(struct likex_emul *e, unsigned int i, unsigned int from)
+{
+	struct staged *w = &e->wr;
+	u8 *host = span_host(e, &w->span, i);
+
+	w->span.host[i] = host;
+	if (host)
+		host_copy(host, w->data + from, w->span.len[i]);
+	return host;
+}
+
 /* The part on one page, which begins at @from of the data. */
 static int commit_page(struct likex_emul *e, unsigned int i, unsigned int from)
 {
@@ -129,10 +142,8 @@ static int commit_page(struct likex_emul *e, unsigned int i, unsigned int from)
 	unsigned int end = from + w->span.len[i];
 	int r = 0;
 
-	if (w->span.host[i] && w->pos < end) {
-		host_copy(w->span.host[i], w->data + from, w->span.len[i]);
+	if (w->span.host[i] && w->pos < end && commit_host(e, i, from))
 		w->pos = end;
-	}
 	while (w->pos < end && !r)
 		r = commit_device(e, w->span.gpa[i] + w->pos - from, end - w->pos);
 	return r;

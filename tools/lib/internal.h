@@ -206,7 +206,8 @@ struct code_page {
 /* A memory operand, resolved: on one page or on two. */
 struct span {
 	u64 gpa[2];
-	u8 *host[2];		/* NULL: a device's */
+	u8 *host[2];		/* NULL: a device's; see span_host() */
+	u32 ios;		/* emul->ios when @host was asked for */
 	u8 len[2];
 	u8 space;		/* enum likex_space */
 	bool write;		/* resolved for writing (and perhaps reading) */
@@ -240,6 +241,7 @@ struct likex_emul {
 	struct kvm_sregs *sregs;
 	struct mode mode;
 	u32 rep_done;
+	u32 ios;		/* device transactions that have been carried out */
 
 	/* of this instruction (iteration) */
 	struct kvm_regs new;	/* RFLAGS is in @flags until commit() */
@@ -307,6 +309,7 @@ int __must_check segment_load(struct likex_emul *e, unsigned int seg, u16 sel);
 /* mem.c: guest memory and devices */
 int __must_check span_init(struct likex_emul *e, struct span *s, u64 lin,
 			   unsigned int len, u32 access);
+u8 *span_host(struct likex_emul *e, const struct span *s, unsigned int i);
 int __must_check span_read(struct likex_emul *e, const struct span *s, void *data);
 int __must_check io_read(struct likex_emul *e, unsigned int space, u64 addr,
 			 unsigned int len, void *data);

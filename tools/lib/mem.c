@@ -111,10 +111,10 @@ static inline int span_page(struct likex_emul *e, struct span *s,
 	if (trapped_page(e, lin, access, &s->gpa[i]))
 		return 0;
 	r = walk(e, lin, access, &s->gpa[i]);
-
 	if (r)
 		return r;
 	s->host[i] = e->ops->map(e->ctx, s->gpa[i], access & PF_W);
+	s->ios = e->ios;
 	return 0;
 }
 
@@ -168,6 +168,19 @@ int span_init(struct likex_emul *e, struct span *s, u64 lin, unsigned int len,
 	return span_page(e, s, 0, lin, access);
 }
 
+/*
+ * span_host() - where a page's part of @s is in memory; NULL: it is a device's
+ *
+ * A transaction made meanwhile can have changed what the guest's memory is:
+ * then that has to be asked again.
+ */
+u8 *span_host(struct likex_emul *e, const struct span *s, unsigned int i)
+{
+	if (!s->host[i] || s->ios == e->ios)
+		return s->host[i];
+	return e->ops->map(e->ctx, s->gpa[i], s->write);
+}
+
 /* A read that was done before the instruction started again, if it is this. */
 static bool log_replay(struct likex_emul *e, unsigned int space, u64 addr,
 		       unsigned int len, void *data)
@@ -201,6 +214,7 @@ int io_read(struct likex_emul *e, unsigned int space, u64 addr,
 		return emul_unsupported(e, LIKEX_WHY_INSN);
 	if (e->ops->io)
 		r = e->ops->io(e->ctx, &io);
+	e->ios++;
 	if (r < 0)
 		return r;
 	if (r) {
@@ -241,7 +255,7 @@ int span_read(struct likex_emul *e, const struct span *s, void *data)
 	int r;
 
 	for (i = 0; i < 2 && s->len[i]; to += s->len[i++]) {
-		host = s->host[i];
+		host = span_host(e, s, i);
 		/* Memory that may only be read has no address for a write. */
 		if (!host && s->write)
 			host = e->ops->map(e->ctx, s->gpa[i], false);

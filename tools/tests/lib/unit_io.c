@@ -95,6 +95,74 @@ static void wide(struct unit *u)
 	rig_destroy(&r);
 }
 
+/*
+ * Memory that the device's part of an access takes away is not used for the
+ * other part, which is the device's then, too.
+ */
+static void memory_taken_away(struct unit *u)
+{
+	u64 v = 0x1111111111111111;
+	struct rig r;
+
+	u->name = "memory behind a device goes while waiting";
+	start(&r, true);
+	r.regs.rdi = 0xaffc;			/* page 10 is a device, 11 memory */
+	memcpy(rig_at(&r, 0xb000), &v, 8);
+	unit_code(&r, "\x48\x89\x07", 3);
+	EXPECT_EQ(u, LIKEX_IO, likex_emul_step(r.emul, &r.step));
+	expect_io(u, &r.step.io, true, 0xaffc, 4);
+	rig_kind(&r, 0xb000, 4096, PAGE_DEV);
+	EXPECT_EQ(u, LIKEX_IO, likex_emul_step(r.emul, &r.step));
+	expect_io(u, &r.step.io, true, 0xb000, 4);
+	EXPECT_EQ(u, 0x88, r.step.io.data[3]);
+	expect(u, !memcmp(rig_at(&r, 0xb000), &v, 8), "memory untouched", 1, 0);
+	EXPECT_EQ(u, LIKEX_DONE, likex_emul_step(r.emul, &r.step));
+	rig_destroy(&r);
+}
+
+/* The same where the device answers at once: the callback changes the memory. */
+static int io_takes_away(void *ctx, struct likex_io *io)
+{
+	struct rig *r = ctx;
+
+	rig_kind(r, 0xb000, 4096, PAGE_DEV);
+	rig_io(r, io);
+	return 0;
+}
+
+static void memory_taken_at_once(struct unit *u)
+{
+	static const struct {
+		const char *name, *code;
+		unsigned int len;
+		u64 rsi, rdi;
+		unsigned int reads, writes;
+	} cases[] = {
+		{ "memory behind a device goes: store", "\x48\x89\x07", 3, 0, 0xaffc, 0, 2 },
+		{ "memory behind a device goes: load", "\x48\x8b\x07", 3, 0, 0xaffc, 2, 0 },
+		{ "memory behind a device goes: add", "\x48\x01\x07", 3, 0, 0xaffc, 2, 2 },
+		{ "memory goes as a device is copied to it", "\xa5", 1, 0xa000, 0xb000, 1, 1 },
+		{ "memory goes as a device is compared", "\xa7", 1, 0xb000, 0xa000, 2, 0 },
+	};
+	unsigned int i, k, writes;
+	struct rig r;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		u->name = cases[i].name;
+		start(&r, false);
+		r.ops.io = io_takes_away;
+		r.regs.rsi = cases[i].rsi;
+		r.regs.rdi = cases[i].rdi;
+		unit_code(&r, cases[i].code, cases[i].len);
+		EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+		for (k = writes = 0; k < r.io_count; k++)
+			writes += r.io_log[k].write;
+		EXPECT_EQ(u, cases[i].writes, writes);
+		EXPECT_EQ(u, cases[i].reads, r.io_count - writes);
+		rig_destroy(&r);
+	}
+}
+
 static void second_page_faults(struct unit *u)
 {
 	struct tables t;
@@ -532,6 +600,8 @@ void unit_io(struct unit *u)
 	memory_into_device(u);
 	modify_across(u);
 	wide(u);
+	memory_taken_away(u);
+	memory_taken_at_once(u);
 	second_page_faults(u);
 	movs_destination_faults(u);
 	rep_faults(u);

@@ -222,7 +222,9 @@ struct likex_emul_ops {
 	 * byte at @gpa, valid up to the end of its 4096-byte page, or NULL if
 	 * there is no memory, or, with @write, none that may be written: then
 	 * the access is MMIO. Memory is accessed with ordinary and atomic
-	 * instructions: other vCPUs may run meanwhile.
+	 * instructions: other vCPUs may run meanwhile. An address is not used
+	 * beyond the step, nor after a device transaction, but asked for anew;
+	 * see @generation for the exception.
 	 */
 	void *(*map)(void *ctx, uint64_t gpa, bool write);
 
