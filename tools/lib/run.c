@@ -140,7 +140,8 @@ static int emul_pkru(void *ctx, uint32_t *pkru)
 
 static int fetch(struct likex_vcpu *v, uint64_t part, unsigned long cmd, void *to)
 {
-	if ((v->synced & part) && !v->stale)
+	/* What a program has put there itself is newer than the kernel's. */
+	if ((v->synced & part) && (!v->stale || (v->cfg.run->kvm_dirty_regs & part)))
 		return 0;
 	return call(v, cmd, to);
 }
@@ -231,29 +232,44 @@ static int state_flush(struct likex_vcpu *v)
 }
 
 /*
- * Of the events only what is meant is to be taken from the structure: an NMI
- * may have come in since it was filled.
+ * Before events are changed, the kernel's are asked for anew: the program may
+ * have queued an interrupt since the exit. And of the structure only what is
+ * meant is to be taken: an NMI may come in yet.
  */
-static struct kvm_vcpu_events *events_change(struct likex_vcpu *v)
+static int events_change(struct likex_vcpu *v)
 {
 	struct kvm_vcpu_events *ev = v->events;
+	int r;
 
-	if (!(v->dirty & KVM_SYNC_X86_EVENTS))
+	if (v->dirty & KVM_SYNC_X86_EVENTS)
+		return 0;
+	if (v->cfg.run->kvm_dirty_regs & v->synced & KVM_SYNC_X86_EVENTS) {
+		/* The program's own, with what it means. */
+		ev->flags |= KVM_VCPUEVENT_VALID_SHADOW;
+	} else {
+		r = call(v, KVM_GET_VCPU_EVENTS, ev);
+		if (r)
+			return r;
 		ev->flags = KVM_VCPUEVENT_VALID_SHADOW;
+	}
 	v->dirty |= KVM_SYNC_X86_EVENTS;
-	return ev;
+	return 0;
 }
 
-static void inject(struct likex_vcpu *v, uint8_t vector, bool has_error,
-		   uint32_t error)
+static int inject(struct likex_vcpu *v, uint8_t vector, bool has_error,
+		  uint32_t error)
 {
-	struct kvm_vcpu_events *ev = events_change(v);
+	struct kvm_vcpu_events *ev = v->events;
+	int r = events_change(v);
 
+	if (r)
+		return r;
 	ev->exception.injected = 1;
 	ev->exception.pending = 0;
 	ev->exception.nr = vector;
 	ev->exception.has_error_code = has_error;
 	ev->exception.error_code = error;
+	return 0;
 }
 
 static int inject_step(struct likex_vcpu *v)
@@ -266,29 +282,41 @@ static int inject_step(struct likex_vcpu *v)
 		return r;
 	dr.dr6 |= DR6_BS;
 	r = call(v, KVM_SET_DEBUGREGS, &dr);
-	if (!r)
-		inject(v, VECTOR_DB, false, 0);
-	return r;
+	return r ? r : inject(v, VECTOR_DB, false, 0);
+}
+
+/* The interrupt shadow after the instruction, and KVM's #UD for it. */
+static int retire_events(struct likex_vcpu *v, uint8_t shadow)
+{
+	struct kvm_vcpu_events *ev = v->events;
+	int r;
+
+	if (!v->drop_ud && ev->interrupt.shadow == shadow)
+		return 0;
+	r = events_change(v);
+	if (r)
+		return r;
+	/* Unless the program has put another exception in its place. */
+	if (v->drop_ud && ev->exception.nr == VECTOR_UD)
+		ev->exception.injected = ev->exception.pending = 0;
+	v->drop_ud = false;
+	ev->interrupt.shadow = shadow;
+	return 0;
 }
 
 /* What an instruction leaves behind it, besides its own results. */
 static int retire(struct likex_vcpu *v)
 {
 	uint32_t done = v->step.events;
+	int r;
 
 	v->dirty |= KVM_SYNC_X86_REGS;
-	if (v->drop_ud) {
-		events_change(v)->exception.injected = 0;
-		v->events->exception.pending = 0;
-		v->drop_ud = false;
-	}
 	if (done & LIKEX_EVENT_SREGS)
 		v->dirty |= KVM_SYNC_X86_SREGS;
-	if (done & LIKEX_EVENT_MOV_SS)
-		events_change(v)->interrupt.shadow = KVM_X86_SHADOW_INT_MOV_SS;
-	else if (v->events->interrupt.shadow)
-		events_change(v)->interrupt.shadow = 0;
-	return done & LIKEX_EVENT_SINGLE_STEP ? inject_step(v) : 0;
+	r = retire_events(v, done & LIKEX_EVENT_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
+	if (!r && (done & LIKEX_EVENT_SINGLE_STEP))
+		r = inject_step(v);
+	return r;
 }
 
 /* Exits to the caller. */
@@ -381,8 +409,7 @@ static int deliver_fault(struct likex_vcpu *v)
 	}
 	/* The instructions retired before it, if any, have changed registers. */
 	v->dirty |= KVM_SYNC_X86_REGS;
-	inject(v, f->vector, f->has_error, f->error);
-	return 0;
+	return inject(v, f->vector, f->has_error, f->error);
 }
 
 /*

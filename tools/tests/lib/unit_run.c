@@ -480,6 +480,60 @@ static void reset_in_repeated(struct unit *u)
 	fake_free(f);
 }
 
+/* KVM_INTERRUPT while an access is open: what is changed beside it leaves it alone. */
+static void interrupt_meanwhile(struct unit *u, bool sync)
+{
+	struct fake *f = fake_new("\xf7\x36\x00\x00", 4, sync);	/* div word [0] */
+
+	u->name = "an interrupt is queued meanwhile, then an exception";
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	memset(f->run->mmio.data, 0, 8);
+	f->events.interrupt.injected = 1;
+	f->events.interrupt.nr = 0x20;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 1, f->events.exception.injected);
+	EXPECT_EQ(u, 0, f->events.exception.nr);
+	EXPECT_EQ(u, 1, f->events.interrupt.injected);
+	EXPECT_EQ(u, 0x20, f->events.interrupt.nr);
+	fake_free(f);
+
+	u->name = "an interrupt is queued meanwhile, in a shadow";
+	f = fake_new("\xa3\x00\x00", 3, sync);
+	f->events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	f->events.interrupt.injected = 1;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 1, f->events.interrupt.injected);
+	EXPECT_EQ(u, 0, f->events.interrupt.shadow);
+	fake_free(f);
+}
+
+/* Events that a program has put into the run area are newer than the kernel's. */
+static void events_in_run_area(struct unit *u)
+{
+	struct fake *f = fake_new("\xf7\x36\x00\x00", 4, true);
+	struct kvm_vcpu_events *ev = &f->run->s.regs.events;
+
+	u->name = "events set in the run area meanwhile";
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	memset(f->run->mmio.data, 0, 8);
+	ev->nmi.pending = 1;
+	ev->flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
+	f->run->kvm_dirty_regs = KVM_SYNC_X86_EVENTS;
+	/* Another part was set by ioctl. */
+	f->regs.rbx = 0x99;
+	likex_vcpu_invalidate(f->vcpu);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 1, f->events.nmi.pending);
+	EXPECT_EQ(u, true, f->events.flags & KVM_VCPUEVENT_VALID_NMI_PENDING);
+	EXPECT_EQ(u, 1, f->events.exception.injected);
+	EXPECT_EQ(u, 0x99, f->regs.rbx);
+	fake_free(f);
+}
+
 /* The unfinished instruction is dropped, and no other one is emulated instead. */
 static void rip_set_meanwhile(struct unit *u, bool by_ioctl)
 {
@@ -575,6 +629,9 @@ void unit_run(struct unit *u)
 	repeated(u);
 	vectors(u);
 	set_meanwhile(u);
+	interrupt_meanwhile(u, true);
+	interrupt_meanwhile(u, false);
+	events_in_run_area(u);
 	set_in_repeated(u, true);
 	set_in_repeated(u, false);
 	reset_in_repeated(u);

@@ -127,12 +127,14 @@ bool likex_vcpu_pending(const struct likex_vcpu *vcpu);
  * likex_vcpu_invalidate() - registers were set by an ioctl
  * @vcpu: vCPU
  *
- * To be called after KVM_SET_REGS, KVM_SET_SREGS or KVM_SET_VCPU_EVENTS while
- * likex_vcpu_pending(). Changes through the run area and kvm_dirty_regs need
- * no call. If RIP is changed, the unfinished instruction is dropped, and the
- * next run begins with KVM_RUN. Else those general registers are taken over
- * that differ from what the kernel had: it has the ones with which the
- * instruction began, even where a repeated one has done some iterations.
+ * To be called after KVM_SET_REGS, KVM_SET_SREGS, KVM_SET_SREGS2, KVM_SET_FPU,
+ * KVM_SET_XSAVE, KVM_SET_XCRS, KVM_SET_MSRS, KVM_SET_VCPU_EVENTS or
+ * KVM_INTERRUPT while likex_vcpu_pending(). Changes through the run area and
+ * kvm_dirty_regs need no call. If RIP is changed, the unfinished instruction is
+ * dropped, and the next run begins with KVM_RUN. Else those general registers
+ * are taken over that differ from what the kernel had: it has the ones with
+ * which the instruction began, even where a repeated one has done some
+ * iterations.
  */
 void likex_vcpu_invalidate(struct likex_vcpu *vcpu);
 
