@@ -285,7 +285,7 @@ static int execute(struct likex_emul *e, const struct insn *in)
 static bool repeat_pauses(struct likex_emul *e)
 {
 	return ++e->rep_done >= e->cfg.rep_budget ||
-	       (e->begin_flags & FLAG_TF);
+	       (e->begin_flags & FLAG_TF) || e->step->pause;
 }
 
 static int run(struct likex_emul *e)
@@ -310,8 +310,11 @@ static int run(struct likex_emul *e)
 	}
 }
 
-/* Continue after LIKEX_IO, whose transaction the caller has carried out. */
-static int resume(struct likex_emul *e)
+/*
+ * Continue after LIKEX_IO, whose transaction the caller has carried out. On its
+ * own, so that a step without it has fewer registers to save.
+ */
+static __attribute__((noinline)) int resume(struct likex_emul *e)
 {
 	bool write = e->phase == PHASE_WRITE;
 	int r;

@@ -418,8 +418,10 @@ static int deliver_fault(struct likex_vcpu *v)
  */
 static int emulate(struct likex_vcpu *v)
 {
-	int r = likex_emul_step(v->emul, &v->step);
+	int r;
 
+	v->step.pause = v->cfg.run->immediate_exit;
+	r = likex_emul_step(v->emul, &v->step);
 	switch (r) {
 	case LIKEX_DONE:
 	case LIKEX_MORE:

@@ -238,7 +238,10 @@ static void rep_budget(struct unit *u)
 	EXPECT_EQ(u, LIKEX_MORE, rig_step(&r));
 	EXPECT_EQ(u, 4, r.regs.rcx);
 	EXPECT_EQ(u, 0x9003, r.regs.rdi);
+	r.step.pause = true;
 	EXPECT_EQ(u, LIKEX_MORE, rig_step(&r));
+	EXPECT_EQ(u, 3, r.regs.rcx);
+	r.step.pause = false;
 	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
 	EXPECT_EQ(u, 0, r.regs.rcx);
 	EXPECT_EQ(u, 7, r.io_count);

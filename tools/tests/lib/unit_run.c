@@ -389,6 +389,56 @@ static void repeated(struct unit *u)
 	fake_free(f);
 }
 
+/* As the processor's, a repeated instruction ends between two iterations. */
+static void immediate_exit(struct unit *u, bool sync)
+{
+	struct fake *f = fake_new("\xf3\xab", 2, sync);
+	unsigned int i;
+
+	u->name = sync ? "immediate_exit in rep stosw" : "the same by ioctl";
+	f->sregs.es.base = DEVICE;
+	f->regs.rcx = 300;
+	f->script[0].kind = MMIO;
+	f->script[1].kind = SIGNAL;
+	f->script[2].kind = MMIO;
+	for (i = 0; i < 3; i++)
+		expect_exit(u, f, KVM_EXIT_MMIO);
+	f->run->immediate_exit = 1;
+	EXPECT_EQ(u, -EINTR, likex_vcpu_run(f->vcpu));
+	EXPECT_EQ(u, false, likex_vcpu_pending(f->vcpu));
+	EXPECT_EQ(u, 2, f->runs);
+	EXPECT_EQ(u, 297, f->regs.rcx);
+	EXPECT_EQ(u, 6, f->regs.rdi);
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	/* It goes on with the next one, as with a new access. */
+	f->run->immediate_exit = 0;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, DEVICE + 6, f->run->mmio.phys_addr);
+	EXPECT_EQ(u, 3, f->runs);
+	fake_free(f);
+}
+
+/* In the middle of one iteration, its other transactions come first. */
+static void immediate_exit_inside(struct unit *u)
+{
+	struct fake *f = fake_new("\xf3\x6f", 2, true);	/* rep outsw from the device */
+
+	u->name = "immediate_exit in rep outsw";
+	f->regs.rcx = 2;
+	f->regs.rdx = 0x3f8;
+	f->script[0].kind = MMIO;
+	f->script[1].kind = SIGNAL;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	f->run->immediate_exit = 1;
+	memset(f->run->mmio.data, 0x5a, 8);
+	expect_exit(u, f, KVM_EXIT_IO);
+	EXPECT_EQ(u, 2, f->regs.rcx);
+	EXPECT_EQ(u, -EINTR, likex_vcpu_run(f->vcpu));
+	EXPECT_EQ(u, 1, f->regs.rcx);
+	EXPECT_EQ(u, 2, f->regs.rsi);
+	fake_free(f);
+}
+
 static void vectors(struct unit *u)
 {
 	struct fake *f = fake_new("\x0f\x10\x06\x00\x00", 5, true);	/* movups xmm0, [0] */
@@ -627,6 +677,9 @@ void unit_run(struct unit *u)
 	step_and_shadow(u);
 	port(u);
 	repeated(u);
+	immediate_exit(u, true);
+	immediate_exit(u, false);
+	immediate_exit_inside(u);
 	vectors(u);
 	set_meanwhile(u);
 	interrupt_meanwhile(u, true);

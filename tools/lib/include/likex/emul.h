@@ -39,7 +39,7 @@ struct likex_emul;
  * @LIKEX_DONE: the instruction has retired; registers and memory are as after
  *	it. See likex_step.events for what else the processor would do.
  * @LIKEX_MORE: a repeated string instruction has done some of its iterations
- *	and used up its budget. Registers say where it stands, RIP is still on
+ *	and used up its budget (or likex_step.pause is set). Registers say where it stands, RIP is still on
  *	it: deliver what is pending, then step again or let the processor go on.
  * @LIKEX_IO: one device transaction is needed: likex_step.io. Carry it out,
  *	for a read store the value in it, and step again.
@@ -184,6 +184,8 @@ struct likex_trap {
  * @why: with LIKEX_UNSUPPORTED, enum likex_reason
  * @insn_len: number of valid bytes in @insn
  * @insn: with LIKEX_UNSUPPORTED, the instruction's bytes as far as fetched
+ * @pause: set by the caller to have a repeated string instruction stop after
+ *	one iteration, as if its budget were used up
  */
 struct likex_step {
 	struct kvm_regs *regs;
@@ -195,6 +197,7 @@ struct likex_step {
 	uint8_t why;
 	uint8_t insn_len;
 	uint8_t insn[LIKEX_INSN_MAX];
+	bool pause;
 };
 
 /**

@@ -98,7 +98,8 @@ void likex_vcpu_free(struct likex_vcpu *vcpu);
  *
  * As ioctl(KVM_RUN): on success run->exit_reason says why it came back. After
  * KVM_EXIT_MMIO and KVM_EXIT_IO the access is complete only with the next call
- * (set run->immediate_exit to have it completed and nothing run).
+ * (set run->immediate_exit to have it completed and nothing run). A repeated
+ * string instruction then ends after the iteration that the access belongs to.
  *
  * An instruction that is not emulated ends in KVM_EXIT_INTERNAL_ERROR with
  * KVM_INTERNAL_ERROR_EMULATION and the instruction's bytes;
