@@ -24,6 +24,20 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+/*
+ * KVM_SET_USER_MEMORY_REGION2, by a name of our own: headers may be older. Of
+ * memory with a guest_memfd, the part that the program shares is at its address.
+ */
+struct memory_region2 {
+	struct kvm_userspace_memory_region region;
+	uint64_t guest_memfd_offset;
+	uint32_t guest_memfd;
+	uint32_t pad1;
+	uint64_t pad2[14];
+};
+
+#define SET_MEMORY_REGION2 _IOW(KVMIO, 0x49, struct memory_region2)
+
 typedef int (*ioctl_fn)(int fd, unsigned long request, ...);
 
 struct slot {
@@ -330,13 +344,18 @@ static void look_on(int fd, unsigned long request, const void *arg, int result)
 		vcpu_created(fd, result);
 		break;
 	case KVM_SET_USER_MEMORY_REGION:
+	case SET_MEMORY_REGION2:	/* begins with the same members */
 		memory_set(fd, arg);
 		break;
 	case KVM_SET_REGS:
 	case KVM_SET_SREGS:
 	case KVM_SET_SREGS2:
-	case KVM_SET_VCPU_EVENTS:
+	case KVM_SET_FPU:
 	case KVM_SET_XSAVE:
+	case KVM_SET_XCRS:
+	case KVM_SET_MSRS:
+	case KVM_SET_VCPU_EVENTS:
+	case KVM_INTERRUPT:
 		registers_set(fd);
 		break;
 	}

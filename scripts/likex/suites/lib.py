@@ -49,7 +49,7 @@ def run_or_skip(t, command, **more):
 
 @test("lib.unit")
 def unit(t):
-    """Page walks, each group of instructions, faults, transactions, and the run loop, from tables."""
+    """Page walks, each group of instructions, faults, transactions, the run loop, and the preload library."""
     done = t.run([program(t, "unit")], timeout=60)
     note_lines(t, done.stdout, r"checks, ")
 

@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 	} groups[] = {
 		{ "page walk", unit_walk }, { "instructions", unit_insn },
 		{ "faults", unit_fault }, { "transactions", unit_io },
-		{ "vcpu run", unit_run },
+		{ "vcpu run", unit_run }, { "preload", unit_preload },
 	};
 	struct unit u = { 0 };
 	unsigned int i, before;

@@ -23,6 +23,7 @@ void unit_insn(struct unit *u);
 void unit_fault(struct unit *u);
 void unit_io(struct unit *u);
 void unit_run(struct unit *u);
+void unit_preload(struct unit *u);
 
 /* 64-bit mode with the first 2 MiB mapped to themselves, for everyone. */
 void unit_long_mode(struct rig *r, unsigned int cpl);

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The preload library, linked in here, in front of a KVM that is played: the
+ * ioctl() that it finds behind its own is one of this file.
+ */
+#include "unit.h"
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SYSTEM 1000		/* descriptors that no one has */
+#define VM     1001
+#define MEMORY 0x2000ull
+#define CODE   0x1000ull
+#define DEVICE 0xd0000ull
+#define RUN_SIZE 12288
+
+/* Descriptors are all that an ioctl() comes with, so there is one machine. */
+static struct {
+	int vcpu;
+	struct kvm_run *run;
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	u8 memory[MEMORY] __attribute__((aligned(4096)));
+	bool failed;		/* the instruction has been handed out */
+	unsigned int gets;	/* KVM_GET_REGS */
+} kvm;
+
+/* KVM cannot emulate the first instruction, and then comes to a HLT. */
+static int kvm_run(void)
+{
+	struct kvm_run *run = kvm.run;
+
+	memset(run->padding, 0, sizeof(run->padding));
+	run->exit_reason = kvm.failed ? KVM_EXIT_HLT : KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = kvm.failed ? 0 : KVM_INTERNAL_ERROR_EMULATION;
+	kvm.failed = true;
+	return 0;
+}
+
+static int kvm_ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	void *arg;
+
+	(void)fd;
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	switch (request) {
+	case KVM_CREATE_VM: return VM;
+	case KVM_CREATE_VCPU: return kvm.vcpu;
+	case KVM_GET_VCPU_MMAP_SIZE: return RUN_SIZE;
+	case KVM_RUN: return kvm_run();
+	case KVM_GET_SREGS: memcpy(arg, &kvm.sregs, sizeof(kvm.sregs)); break;
+	case KVM_GET_VCPU_EVENTS: memset(arg, 0, sizeof(struct kvm_vcpu_events)); break;
+	case KVM_GET_REGS:
+		kvm.gets++;
+		memcpy(arg, &kvm.regs, sizeof(kvm.regs));
+		break;
+	}
+	return 0;
+}
+
+void *__wrap_dlsym(void *handle, const char *name);
+void *__wrap_dlsym(void *handle, const char *name)
+{
+	int (*fn)(int, unsigned long, ...) = kvm_ioctl;
+	void *symbol;
+
+	(void)handle;
+	(void)name;
+	memcpy(&symbol, &fn, sizeof(symbol));
+	return symbol;
+}
+
+/* Real mode: mov [0], ax with DS at the device. */
+static bool start(struct unit *u, const char *name)
+{
+	struct rig mode;
+
+	u->name = name;
+	memset(&kvm, 0, sizeof(kvm));
+	kvm.vcpu = memfd_create("vcpu", 0);
+	if (kvm.vcpu < 0 || ftruncate(kvm.vcpu, RUN_SIZE))
+		return false;
+	kvm.run = mmap(NULL, RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, kvm.vcpu, 0);
+	if (kvm.run == MAP_FAILED)
+		return false;
+	rig_mode(&mode, 16, 0);
+	kvm.sregs = mode.sregs;
+	kvm.sregs.ds.base = DEVICE;
+	kvm.regs.rip = CODE;
+	kvm.regs.rflags = 2;
+	memcpy(kvm.memory + CODE, "\xa3\x00\x00", 3);
+	EXPECT_EQ(u, VM, ioctl(SYSTEM, KVM_CREATE_VM, 0UL));
+	EXPECT_EQ(u, kvm.vcpu, ioctl(VM, KVM_CREATE_VCPU, 0UL));
+	return true;
+}
+
+static void stop(void)
+{
+	munmap(kvm.run, RUN_SIZE);
+	close(kvm.vcpu);
+}
+
+static void expect_run(struct unit *u, u32 reason)
+{
+	EXPECT_EQ(u, 0, ioctl(kvm.vcpu, KVM_RUN, 0UL));
+	EXPECT_EQ(u, reason, kvm.run->exit_reason);
+}
+
+/* As in kernels that have KVM_CAP_USER_MEMORY2; this header may be older. */
+struct region2 {
+	struct kvm_userspace_memory_region region;
+	u64 guest_memfd_offset;
+	u32 guest_memfd, pad1;
+	u64 pad2[14];
+};
+
+static void memory(struct unit *u, const char *name, unsigned long request)
+{
+	struct region2 r = {
+		.region = { .memory_size = MEMORY, .userspace_addr = (uintptr_t)kvm.memory },
+	};
+
+	if (!start(u, name))
+		return;
+	EXPECT_EQ(u, 0, ioctl(VM, request, &r));
+	expect_run(u, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, DEVICE, kvm.run->mmio.phys_addr);
+	expect_run(u, KVM_EXIT_HLT);
+	/* Once in all: nothing was set meanwhile. */
+	EXPECT_EQ(u, 1, kvm.gets);
+	stop();
+	if (!start(u, "memory that is taken away"))
+		return;
+	EXPECT_EQ(u, 0, ioctl(VM, request, &r));
+	r.region.memory_size = 0;
+	EXPECT_EQ(u, 0, ioctl(VM, request, &r));
+	expect_run(u, KVM_EXIT_INTERNAL_ERROR);
+	stop();
+}
+
+/* After each of these, what was fetched with the exit is not what counts. */
+static void registers_set(struct unit *u)
+{
+	static const unsigned long requests[] = {
+		KVM_SET_REGS, KVM_SET_SREGS, KVM_SET_SREGS2, KVM_SET_FPU, KVM_SET_XSAVE,
+		KVM_SET_XCRS, KVM_SET_MSRS, KVM_SET_VCPU_EVENTS, KVM_INTERRUPT,
+	};
+	struct kvm_userspace_memory_region r = {
+		.memory_size = MEMORY, .userspace_addr = (uintptr_t)kvm.memory,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		if (!start(u, "registers set while an access is pending"))
+			return;
+		EXPECT_EQ(u, 0, ioctl(VM, KVM_SET_USER_MEMORY_REGION, &r));
+		expect_run(u, KVM_EXIT_MMIO);
+		EXPECT_EQ(u, 0, ioctl(kvm.vcpu, requests[i], &r));
+		expect_run(u, KVM_EXIT_HLT);
+		EXPECT_EQ(u, 2, kvm.gets);
+		stop();
+	}
+}
+
+void unit_preload(struct unit *u)
+{
+	memory(u, "a memory slot", KVM_SET_USER_MEMORY_REGION);
+	memory(u, "a memory slot of KVM_SET_USER_MEMORY_REGION2", _IOW(KVMIO, 0x49, struct region2));
+	registers_set(u);
+}
