@@ -87,7 +87,8 @@ static int fpu_fetch(struct likex_vcpu *v)
 	if (!r)
 		r = call(v, KVM_GET_XCRS, &v->xcrs);
 	v->fpu_valid = !r;
-	return r == -ENOTTY ? -EOPNOTSUPP : r;
+	/* -EINVAL: the state is larger than a struct kvm_xsave, as with AMX. */
+	return r == -ENOTTY || r == -EINVAL ? -EOPNOTSUPP : r;
 }
 
 static int emul_fpu_get(void *ctx, struct likex_fpu *fpu)

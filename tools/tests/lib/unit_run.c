@@ -33,6 +33,7 @@ struct fake {
 	unsigned int at, runs, ioctls, xsaves;
 	u64 sync;		/* what it has of KVM_CAP_SYNC_REGS */
 	bool lean;		/* no ioctl but for the registers */
+	bool big_xsave;		/* more vector state than KVM_GET_XSAVE gives */
 	struct likex_vcpu *vcpu;
 };
 
@@ -120,6 +121,8 @@ static int fake_ioctl(void *handle, unsigned long cmd, void *arg)
 	case KVM_GET_DEBUGREGS: copy(arg, &f->dr, sizeof(f->dr)); break;
 	case KVM_SET_DEBUGREGS: copy(&f->dr, arg, sizeof(f->dr)); break;
 	case KVM_GET_XSAVE:
+		if (f->big_xsave)
+			return -EINVAL;
 		f->xsaves++;
 		copy(arg, f->xsave, sizeof(f->xsave));
 		break;
@@ -461,6 +464,23 @@ static void vectors(struct unit *u)
 	fake_free(f);
 }
 
+/* With AMX the state is larger than KVM_GET_XSAVE's page. */
+static void vectors_too_large(struct unit *u)
+{
+	struct fake *f = fake_new("\x0f\x10\x06\x00\x00", 5, true);
+	struct likex_vcpu_error error;
+
+	u->name = "a vector load, with more state than KVM_GET_XSAVE gives";
+	f->big_xsave = true;
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_INTERNAL_ERROR);
+	likex_vcpu_error(f->vcpu, &error);
+	EXPECT_EQ(u, LIKEX_WHY_STATE, error.why);
+	EXPECT_EQ(u, 5, error.insn_len);
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	fake_free(f);
+}
+
 /* Registers that are set by ioctl while an access is open. */
 static void set_meanwhile(struct unit *u)
 {
@@ -681,6 +701,7 @@ void unit_run(struct unit *u)
 	immediate_exit(u, false);
 	immediate_exit_inside(u);
 	vectors(u);
+	vectors_too_large(u);
 	set_meanwhile(u);
 	interrupt_meanwhile(u, true);
 	interrupt_meanwhile(u, false);
