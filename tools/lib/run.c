@@ -22,6 +22,7 @@
 #define VECTOR_UD 6
 #define VECTOR_PF 14
 #define DR6_BS (1ull << 14)
+#define RFLAGS_TF (1ull << 8)
 
 #define XSAVE_BV 512
 #define XFEATURE_PKRU 9
@@ -292,7 +293,8 @@ static int retire_events(struct likex_vcpu *v, uint8_t shadow)
 	struct kvm_vcpu_events *ev = v->events;
 	int r;
 
-	if (!v->drop_ud && ev->interrupt.shadow == shadow)
+	/* Without events, a shadow that began or ended cannot be told. */
+	if (v->no_events || (!v->drop_ud && ev->interrupt.shadow == shadow))
 		return 0;
 	r = events_change(v);
 	if (r)
@@ -439,6 +441,26 @@ static int emulate(struct likex_vcpu *v)
 	}
 }
 
+/*
+ * Execute the instruction that trapped; returns as emulate(). Single-step is
+ * refused beforehand if its trap could not be delivered: once the device has
+ * seen the access, it would be too late.
+ */
+static int emulate_trapped(struct likex_vcpu *v)
+{
+	struct kvm_debugregs dr;
+	int r = 0;
+
+	if (v->regs->rflags & RFLAGS_TF)
+		r = v->no_events ? -ENOTTY : call(v, KVM_GET_DEBUGREGS, &dr);
+	if (r == -ENOTTY) {
+		v->step.why = LIKEX_WHY_STATE;
+		v->step.insn_len = 0;
+		return exit_unsupported(v);
+	}
+	return r ? r : emulate(v);
+}
+
 static bool trap_likex(struct likex_vcpu *v)
 {
 	struct likex_exit_mmio exit;
@@ -532,7 +554,7 @@ static int run_once(struct likex_vcpu *v)
 		return r;
 	v->drop_ud = ud_queued(v);
 	v->step.trap = &v->trap;
-	return emulate(v);
+	return emulate_trapped(v);
 }
 
 /* Go on with the instruction that waits; returns as emulate(). */

@@ -33,6 +33,7 @@ struct fake {
 	unsigned int at, runs, ioctls, xsaves;
 	u64 sync;		/* what it has of KVM_CAP_SYNC_REGS */
 	bool lean;		/* no ioctl but for the registers */
+	bool no_debug;		/* none for debug registers */
 	bool big_xsave;		/* more vector state than KVM_GET_XSAVE gives */
 	struct likex_vcpu *vcpu;
 };
@@ -110,6 +111,8 @@ static int fake_ioctl(void *handle, unsigned long cmd, void *arg)
 	f->ioctls++;
 	if (f->lean && cmd != KVM_GET_REGS && cmd != KVM_SET_REGS &&
 	    cmd != KVM_GET_SREGS && cmd != KVM_SET_SREGS)
+		return -ENOTTY;
+	if (f->no_debug && cmd == KVM_GET_DEBUGREGS)
 		return -ENOTTY;
 	switch (cmd) {
 	case KVM_GET_REGS: copy(arg, &f->regs, sizeof(f->regs)); break;
@@ -673,6 +676,44 @@ static void lean_refusal(struct unit *u, const char *name, const void *code, siz
 	fake_free(f);
 }
 
+/* A trap that cannot be delivered: before anything is done, by the device or to registers. */
+static void lean_single_step(struct unit *u, bool events)
+{
+	struct fake *f = events ? fake_new("\xa3\x10\x00", 3, true) : lean_new("\xa3\x10\x00", 3);
+	struct likex_vcpu_error error;
+
+	u->name = events ? "single-step without debug registers" : "single-step without events";
+	f->no_debug = true;
+	f->regs.rflags |= 0x100;
+	f->script[0] = f->script[1] = (struct script){ MMIO, { .gpa = DEVICE + 0x10 }, { 0 } };
+	expect_exit(u, f, KVM_EXIT_INTERNAL_ERROR);
+	likex_vcpu_error(f->vcpu, &error);
+	EXPECT_EQ(u, LIKEX_WHY_STATE, error.why);
+	EXPECT_EQ(u, 0x1000, error.rip);
+	EXPECT_EQ(u, false, likex_vcpu_pending(f->vcpu));
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	/* Nor does the next run do any of it. */
+	expect_exit(u, f, KVM_EXIT_INTERNAL_ERROR);
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	EXPECT_EQ(u, 2, f->runs);
+	fake_free(f);
+}
+
+/* There is nobody to tell of an interrupt shadow: the instruction is done without. */
+static void lean_shadow(struct unit *u)
+{
+	struct fake *f = lean_new("\x8e\x16\x00\x00", 4);	/* mov ss, [0] */
+
+	u->name = "mov ss without events";
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	memcpy(f->run->mmio.data, "\x34\x12", 2);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0x1004, f->regs.rip);
+	EXPECT_EQ(u, 0x1234, f->sregs.ss.selector);
+	fake_free(f);
+}
+
 static void refused_config(struct unit *u)
 {
 	struct likex_vcpu_config config = { .ops = &fake_ops };
@@ -714,5 +755,8 @@ void unit_run(struct unit *u)
 	lean_access(u);
 	lean_refusal(u, "an exception, without events", "\xa3\xff\xff", 3, 0);
 	lean_refusal(u, "a vector load, without XSAVE", "\x0f\x10\x06\x00\x00", 5, 5);
+	lean_single_step(u, false);
+	lean_single_step(u, true);
+	lean_shadow(u);
 	refused_config(u);
 }

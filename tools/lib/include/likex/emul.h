@@ -39,8 +39,9 @@ struct likex_emul;
  * @LIKEX_DONE: the instruction has retired; registers and memory are as after
  *	it. See likex_step.events for what else the processor would do.
  * @LIKEX_MORE: a repeated string instruction has done some of its iterations
- *	and used up its budget (or likex_step.pause is set). Registers say where it stands, RIP is still on
- *	it: deliver what is pending, then step again or let the processor go on.
+ *	and used up its budget (or likex_step.pause is set). Registers say where
+ *	it stands, RIP is still on it: deliver what is pending, then step again
+ *	or let the processor go on.
  * @LIKEX_IO: one device transaction is needed: likex_step.io. Carry it out,
  *	for a read store the value in it, and step again.
  * @LIKEX_FAULT: the instruction raised likex_step.fault. Registers are as
@@ -76,8 +77,9 @@ enum likex_result {
  * @LIKEX_WHY_LOCK: a locked access crosses into a page that does not follow
  *	in the caller's memory too, so it cannot be atomic
  * @LIKEX_WHY_STATE: it needs state of the vCPU that is not available: vector
- *	registers or PKRU; with likex_vcpu_run() also events, to deliver the
- *	exception that it raised
+ *	registers or PKRU; with likex_vcpu_run() also events and debug
+ *	registers, to deliver the exception that it raised or its single-step
+ *	trap
  */
 enum likex_reason {
 	LIKEX_WHY_NONE = 0,

@@ -111,7 +111,9 @@ void likex_vcpu_free(struct likex_vcpu *vcpu);
  *
  * A kernel that has not all of a vCPU's ioctls serves as far as it goes. An
  * instruction that needs vector registers that cannot be read, or raises an
- * exception that cannot be delivered, is among those that are not emulated.
+ * exception that cannot be delivered, is among those that are not emulated; so
+ * is any in single-step (RFLAGS.TF) if its trap could not be. An interrupt
+ * shadow that cannot be told is forgotten.
  *
  * Return: 0, or a negative errno: -EINTR for a signal or immediate_exit, what
  * KVM_RUN or another ioctl returned otherwise.
