@@ -12,7 +12,8 @@
 int emul_fault(struct likex_emul *e, unsigned int vector, u32 error)
 {
 	e->step->fault.vector = vector;
-	e->step->fault.has_error = true;
+	/* Real mode has no error codes. */
+	e->step->fault.has_error = e->sregs->cr0 & CR0_PE;
 	e->step->fault.error = error;
 	return LIKEX_FAULT;
 }

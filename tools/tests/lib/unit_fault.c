@@ -39,7 +39,7 @@ static const struct row rows[] = {
 	{ "expand-down 16-bit, over the end", 32, 0, STORE4, 0xfffd, DS, DATA(0x7fff, 7, 0), .vector = 13 },
 	{ "expand-down 16-bit, up to the end", 32, 0, STORE4, 0xfffc, DS, DATA(0x7fff, 7, 0), .vector = -1 },
 	{ "flat segment wraps", 32, 0, LOAD4, 0xfffffffe, DS, DATA(0xffffffff, 3, 1), .vector = -1 },
-	{ "real mode, over 64K", 16, 0, CODE(0x89, 0x05), 0xffff, .vector = 13 },
+	{ "real mode, over 64K", 16, 0, CODE(0x89, 0x05), 0xffff, .vector = 13, .error = -1 },
 	{ "stack over the limit", 32, 0, CODE(0x89, 0x45, 0x00), 0, SS, DATA(0xfff, 3, 1), .vector = 12 },
 	{ "pop over the limit", 32, 0, CODE(0x58), 0, SS, DATA(0xfff, 3, 1), .vector = 12 },
 	/* Types */

@@ -267,7 +267,8 @@ static void fault(struct unit *u, bool sync)
 	expect_exit(u, f, KVM_EXIT_HLT);
 	EXPECT_EQ(u, 1, f->events.exception.injected);
 	EXPECT_EQ(u, 13, f->events.exception.nr);
-	EXPECT_EQ(u, 1, f->events.exception.has_error_code);
+	/* In real mode no exception has one. */
+	EXPECT_EQ(u, 0, f->events.exception.has_error_code);
 	EXPECT_EQ(u, 0x1000, f->regs.rip);
 	/* An NMI that came in meanwhile is not to be overwritten. */
 	EXPECT_EQ(u, 0, f->events.flags & KVM_VCPUEVENT_VALID_NMI_PENDING);
@@ -289,6 +290,7 @@ static void page_fault(struct unit *u)
 	f->script[0].kind = MMIO;
 	expect_exit(u, f, KVM_EXIT_HLT);
 	EXPECT_EQ(u, 14, f->events.exception.nr);
+	EXPECT_EQ(u, 1, f->events.exception.has_error_code);
 	EXPECT_EQ(u, 2, f->events.exception.error_code);
 	EXPECT_EQ(u, 0x8000, f->sregs.cr2);
 	fake_free(f);

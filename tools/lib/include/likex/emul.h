@@ -122,7 +122,7 @@ struct likex_io {
 /**
  * struct likex_fault - an exception
  * @vector: 0 #DE, 6 #UD, 7 #NM, 10 #TS, 11 #NP, 12 #SS, 13 #GP, 14 #PF, 17 #AC
- * @has_error: whether the exception pushes an error code
+ * @has_error: whether the exception pushes an error code; none does in real mode
  * @error: that error code
  * @cr2: the linear address, for a page fault. CR2 itself is left for the
  *	caller to load, when it delivers the exception.
