@@ -232,10 +232,14 @@ static int commit(struct likex_emul *e, bool waited)
 			return r;
 		}
 	}
+	/* It may fail; what loads a vector register writes no memory. */
+	if ((e->events & LIKEX_EVENT_FPU) && e->ops->fpu_put) {
+		r = e->ops->fpu_put(e->ctx);
+		if (r)
+			return r;
+	}
 	commit_registers(e, waited);
 	e->log_len = 0;
-	if ((e->events & LIKEX_EVENT_FPU) && e->ops->fpu_put)
-		return e->ops->fpu_put(e->ctx);
 	return 0;
 }
 

@@ -571,6 +571,28 @@ static void *map_ram(void *ctx, uint64_t gpa, bool write)
 	return gpa < 0x9000 ? (u8 *)ctx + gpa : NULL;
 }
 
+static int put_fails(void *ctx)
+{
+	(void)ctx;
+	return -EIO;
+}
+
+static void put_error(struct unit *u)
+{
+	struct kvm_regs before;
+	struct rig r;
+
+	u->name = "vector registers that cannot be set";
+	start(&r, false);
+	r.ops.fpu_put = put_fails;
+	r.regs.rdi = UNIT_DATA;
+	unit_code(&r, "\x0f\x10\x07", 3);	/* movups xmm0, [rdi] */
+	before = r.regs;
+	EXPECT_EQ(u, -EIO, rig_step(&r));
+	expect(u, !memcmp(&before, &r.regs, sizeof(before)), "registers unchanged", 0, 1);
+	rig_destroy(&r);
+}
+
 static void callback_error(struct unit *u)
 {
 	static const struct likex_emul_ops ops = { .map = map_ram, .io = io_fails };
@@ -621,4 +643,5 @@ void unit_io(struct unit *u)
 	refusals(u);
 	segment_registers(u);
 	callback_error(u);
+	put_error(u);
 }
