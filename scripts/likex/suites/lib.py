@@ -246,6 +246,11 @@ def exported(t, library):
     return {line.split()[-1] for line in done.stdout.splitlines() if " T " in line}
 
 
+def global_names(t, code):
+    """Return the names that an object file offers to others."""
+    return [line.split()[-1] for line in t.run(["nm", "-g", "--defined-only", code]).stdout.splitlines()]
+
+
 def variables(t, code):
     """Return the variables in an object file, those that can be written to."""
     symbols = re.findall(r"^\w+ .{7} (?:\.t?data|\.t?bss|\*COM\*)\t\w+ (?:\.\w+ )?(.*)$",
@@ -261,6 +266,10 @@ def build_all(t):
         for folder in ("lib", "preload", "examples", "tests/lib"):
             build(t, folder=folder, out=f"tools-{compiler}", CC=compiler)
         build(t, "unicorn", out=f"tools-{compiler}", CC=compiler)
+        build(t, folder="lib", out=f"tools-{compiler}-lto", CC=compiler, CFLAGS="-O2 -flto")
+        names = global_names(t, pathlib.Path(t.build) / f"tools-{compiler}-lto/lib/all.o")
+        names = [name for name in names if not name.startswith("likex_")]
+        t.check(not names, f"global in {compiler}'s liblikex.a: {' '.join(names)}")
     for folder in ("lib", "preload", "examples"):
         t.run(["make", "-s", "-C", t.top / "tools" / folder, "check-static"], timeout=600)
     root = pathlib.Path(t.results) / "root"
