@@ -41,8 +41,8 @@ def git(*words, tree=TREE, env=_PLAIN, **more):
     return capture(["git", *words], cwd=tree, env=env, **more).rstrip("\n")
 
 
-# What stands for the fingerprint of a series that is just being applied.
-_UPDATING = "updating"
+# What stands for the fingerprint of a series that is just being applied, and of one that could not be.
+_UPDATING, _REFUSED = "updating", "refused"
 
 
 def _stamped(tree):
@@ -78,22 +78,29 @@ def _clone(where):
                env=_PLAIN)
 
 
-def apply(tree, patches):
-    """Apply patches as commits. The same patches on the same base give the same commits anywhere."""
-    if not patches:
-        return
+def _apply_series():
+    """Apply the series to the tree. The same patches on the same base give the same commits anywhere."""
+    # Until it is done, what the tree holds is nobody's work.
+    write(_stamped(TREE), f"{_UPDATING} {git('rev-parse', BASE)}\n")
+    git("checkout", "-q", "-f", "-B", BRANCH, BASE)
     # Whoever applies it, the committer is the same: so are the commits' names.
     try:
-        logged("git am", ["git", "am", "-q", "--committer-date-is-author-date", *patches],
-               LOGS / "am.log", cwd=tree, env=NOBODY)
-    except Fail:
-        git("am", "--abort", tree=tree, check=False, env=NOBODY)
-        raise
+        logged("git am", ["git", "am", "-q", "--committer-date-is-author-date", *[PATCHES / name for name in names()]],
+               LOGS / "am.log", cwd=TREE, env=NOBODY)
+    except Fail as error:
+        git("am", "--abort", check=False, env=NOBODY)
+        # From here on what is in it may be somebody's work again.
+        write(_stamped(TREE), f"{_REFUSED} {git('rev-parse', 'HEAD')}\n")
+        # Without git's advice on how to go on: it has been aborted.
+        said = [row for row in str(error).splitlines()[1:] if row.startswith(("Patch failed", "error:", "fatal:"))]
+        raise Fail("\n".join([f"the series does not apply to {git('describe', '--always', BASE)}, so build/linux is "
+                              "without it; git says:", *said])) from error
+    in_step()
 
 
-def dirty(tree=TREE):
+def dirty(tree=TREE, env=_PLAIN):
     """Return what differs from the tree's last commit, as git's short status lines."""
-    return git("status", "--porcelain", tree=tree)
+    return git("status", "--porcelain", tree=tree, env=env)
 
 
 def _own_identity():
@@ -124,9 +131,8 @@ def _find_base():
 def _make(force):
     if not _stamped(TREE).exists() or force:
         _clone(TREE)
-        apply(TREE, [PATCHES / name for name in names()])
-        in_step()
         _own_identity()
+        _apply_series()
         return TREE
     _find_base()
     made, head = _stamp()
@@ -134,16 +140,15 @@ def _make(force):
         return TREE
     if made == _UPDATING:
         git("am", "--abort", check=False, env=NOBODY)
-    elif git("rev-parse", "HEAD") != head or dirty():
+        worked = any(who != NOBODY["GIT_COMMITTER_EMAIL"] for who in git("log", "--format=%ce", f"{BASE}..").split())
+    else:
+        worked = git("rev-parse", "HEAD") != head or dirty()
+    if worked:
         raise Fail("build/linux has work that is not in patches/, and patches/ has changed since the tree was made:\n"
-                   "    scripts/series export            writes the tree's commits over patches/\n"
+                   "    scripts/series export --force    writes the tree's commits over patches/\n"
                    "    scripts/series tree --force      throws the tree's work away")
     with step("applying the changed series"):
-        # Until it is done, what the tree holds is nobody's work.
-        write(_stamped(TREE), f"{_UPDATING} {head}\n")
-        git("checkout", "-q", "-f", "-B", BRANCH, BASE)
-        apply(TREE, [PATCHES / name for name in names()])
-        in_step()
+        _apply_series()
     return TREE
 
 
@@ -160,8 +165,13 @@ def series_text(patches):
     return "".join(f"{row}\n" for row in comments + patches)
 
 
-def export():
-    """Write the tree's commits to patches/ and series; return how many there are."""
+def export(force=False):
+    """Write the tree's commits to patches/ and series; return how many there are. force: over other changes there, too."""
+    with lock(BUILD / "linux.lock"):
+        return _export(force)
+
+
+def _export(force):
     if not (TREE / ".git").exists():
         raise Fail("there is no tree to export: scripts/series tree makes it")
     if dirty():
@@ -172,6 +182,10 @@ def export():
             if row.startswith(("fixup!", "squash!", "amend!"))]
     if left:
         raise Fail(f"fold the fixups first (git -C build/linux rebase -i --autosquash {BASE}):\n" + "\n".join(left))
+    if _stamp()[0] != fingerprint() and not force:
+        raise Fail("patches/ has changed since build/linux was made from it, and that would be lost:\n"
+                   "    scripts/series tree              takes the changes over, if the tree has no work of its own\n"
+                   "    scripts/series export --force    writes the tree's commits over them")
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         new = render(TREE, pathlib.Path(scratch))
         PATCHES.mkdir(exist_ok=True)
@@ -203,6 +217,11 @@ def onto(kernel):
     return where, list(refused)
 
 
+def foreign(tree):
+    """Tell whether a tree is onto()'s: of a kernel that somebody else has."""
+    return _stamped(tree).exists() and tree != TREE
+
+
 def _throw_away(where):
     """Remove a copy of a kernel tree, unless somebody has worked in it: resolved a conflict, say."""
     _, head = _stamp(where)
@@ -232,9 +251,10 @@ def _copy(kernel, where):
     repository, _ = source.pristine()
     log = LOGS / "onto.log"
     if (kernel / ".git").exists():
-        if dirty(kernel):
+        # With the person's settings: the tree may be somebody else's, and git told to trust it (safe.directory).
+        if dirty(kernel, env={}):
             say(f"    what is not committed in {kernel} is left out")
-        logged("git clone", ["git", "clone", "-q", "--shared", kernel, where], log, env=_PLAIN)
+        logged("git clone", ["git", "clone", "-q", "--shared", kernel, where], log)
     else:
         shutil.copytree(kernel, where, symlinks=True)
         logged("git init", ["git", "init", "-q"], log, cwd=where, env=_PLAIN)
