@@ -32,7 +32,10 @@ def cache():
 
 
 class Fail(Exception):
-    """Something the person at the terminal should read: one line, then what there is to see."""
+    """Something the person at the terminal should read: one line, then what there is to see.
+
+    status: the script's exit status, where it is another than main() was told.
+    """
 
 
 def say(text):
@@ -49,22 +52,23 @@ def step(what):
     say(f"    {what}: {time.monotonic() - start:.1f} s")
 
 
-def main(function):
-    """Run a script's main function; turn what it raises into a line and an exit status."""
+def main(function, failed=1):
+    """Run a script's main function; turn what it raises into a line and an exit status (failed: if it raises Fail)."""
     name = pathlib.Path(sys.argv[0]).name
     # A time limit or a closed terminal must take the children along.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
-        if re.search(r"[\s:]", str(TOP)):
-            raise Fail(f"the kernel's makefiles take no path with a space or a colon, and this is in {TOP}")
+        for path in (TOP, cache()):
+            if re.search(r"[\s:]", str(path)) and not {"-h", "--help"} & set(sys.argv):
+                raise Fail(f"makefiles take no path with a space or a colon, and this is one: {path}")
         sys.exit(function() or 0)
     except BrokenPipeError:
         sys.exit(141)
     except (Fail, OSError) as error:
         say(f"{name}: {error}")
-        sys.exit(1)
+        sys.exit(getattr(error, "status", failed))
     except KeyboardInterrupt:
         say(f"{name}: interrupted; run it again to go on from here")
         sys.exit(130)
@@ -79,7 +83,8 @@ def parser(text, **more):
 
 
 # What a kernel developer's shell has set, or a git hook is run with, and what would steer make and git here.
-_FOREIGN = {"ARCH", "CROSS_COMPILE", "LLVM", "CC", "KCFLAGS", "KBUILD_OUTPUT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
+_FOREIGN = {"ARCH", "CROSS_COMPILE", "LLVM", "CC", "CFLAGS", "LDFLAGS", "KCFLAGS", "KBUILD_OUTPUT", "KCONFIG_CONFIG",
+            "LOCALVERSION", "W", "V", "C", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
             "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
 
 
@@ -168,7 +173,14 @@ def start(command, **more):
 def _end_all():
     """End what is still running, whichever thread started it: a script that is interrupted leaves nothing behind."""
     _ENDING.set()
-    for child in list(_STARTED):
+    # Nor if it is interrupted again meanwhile.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    left = [child for child in _STARTED if child.poll() is None]
+    for child in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+    for child in left:
         end(child)
 
 

@@ -25,9 +25,8 @@ MODELS = {
 }
 KINDS = ("bochs", "bochs-2.7", "qemu", "qemu-tcg")
 
-# Deterministic with one processor, nearly so with two (Documentation/machine.md):
-# virtual time only, for the screen's refresh too, and no RDRAND and RDSEED, which Bochs
-# seeds from the host's clock.
+# Deterministic (Documentation/machine.md): virtual time only, for the screen's refresh too,
+# and no RDRAND and RDSEED, which Bochs seeds from the host's clock.
 BOCHSRC = """\
 config_interface: textconfig
 display_library: {display}
@@ -89,6 +88,12 @@ class Step:
         return self.out.decode(errors="replace")
 
 
+class NotDone(Fail):
+    """What became of a machine that did not come to its end: unlike other failures it says something of the kernel."""
+
+    status = 1
+
+
 @dataclasses.dataclass
 class Outcome:
     """How a machine's run went.
@@ -126,7 +131,7 @@ class Outcome:
         if self.verdict != "done":
             # A machine that never started says why not on standard error.
             why = (self.where / "emulator.err").read_text(errors="replace").splitlines()[-8:] if not self.console else []
-            raise Fail("\n".join([f"{said[self.verdict]} ({shown(self.where)}); the console ends:", *self.tail(), *why]))
+            raise NotDone("\n".join([f"{said[self.verdict]} ({shown(self.where)}); the console ends:", *self.tail(), *why]))
         return self
 
 
@@ -207,13 +212,23 @@ def host_has_vmx():
     return False
 
 
-def choose(kind):
-    """Return the kind of machine that `auto` stands for here, or the one asked for."""
+def choose(kind, model=None):
+    """Return the kind of machine that `auto` stands for here, or the one asked for; model: a processor for Bochs, if any."""
     if kind == "qemu" and not host_has_vmx():
         raise Fail("this host offers QEMU no nested VT-x: it takes /dev/kvm, and kvm_intel's parameter `nested`")
-    if kind != "auto":
-        return kind
-    return "qemu" if host_has_vmx() else "bochs"
+    if kind == "auto":
+        return "qemu" if host_has_vmx() and not model else "bochs"
+    if model and kind.startswith("qemu"):
+        raise Fail(f"--cpu-model is for Bochs, which alone plays several processors, and not for --machine {kind}")
+    return kind
+
+
+def need(kind):
+    """Get all that comes from elsewhere before the long build: who may not install packages learns of all of them."""
+    packages.need("source", "kernel", "tools", "qemu" if kind.startswith("qemu") else "bochs",
+                  *["bochs-build"] * (kind == "bochs"))
+    if kind == "bochs":
+        emulator.find()
 
 
 def command_line(machine, append=""):
@@ -251,7 +266,8 @@ def boot(machine, kernel, initrd, steps, where, append="", limit=60, on_output=N
     else:
         command = _bochs(machine, kernel, where, append, terminal)
     (where / "command").write_text(" ".join(map(str, command)) + "\n")
-    outcome = _run(command, steps, where, limit, on_output)
+    # A script that is killed can end nothing, and an emulator that is left behind takes a processor for ever.
+    outcome = _run(["setpriv", "--pdeathsig", "KILL", *command], steps, where, limit, on_output)
     outcome.kind = machine.kind
     if machine.kind == "bochs-2.7" and outcome.taint:
         outcome.taint &= ~CLEARED_TAINT
@@ -261,8 +277,8 @@ def boot(machine, kernel, initrd, steps, where, append="", limit=60, on_output=N
 def boot_once(machine, kernel, initrd, steps, where, append="", **more):
     """Do as boot(), or give the outcome again that the very same boot had, where all went well.
 
-    The same: kernel, programs, steps and emulator, byte for byte, of which a second boot could show only what two
-    processors in lockstep leave to chance (Documentation/machine.md). For boots of minutes. Not for QEMU.
+    The same: kernel, programs, steps and emulator, byte for byte, of which a second boot shows nothing new
+    (Documentation/machine.md). For boots of minutes. Not for QEMU.
     """
     machine = _at_hand(machine)
     program = emulator.find(fast=machine.kind == "bochs")[0]

@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import time
 
 from .base import Fail, LOGS, cache, capture, lock, logged, say
 
@@ -58,8 +59,20 @@ def _install(lacking):
         logged("apt-get install", command, log, env=env)
     except Fail:
         # A new machine has no package lists yet, an old one has stale ones.
-        logged("apt-get update", ["apt-get", "update"], log, env=env)
+        _update()
         logged("apt-get install", command, log, env=env)
+
+
+def _update():
+    """Fetch apt's package lists; a machine that has just come up may be doing so itself, for which apt does not wait."""
+    for attempt in range(10):
+        try:
+            logged("apt-get update", ["apt-get", "update"], LOGS / "apt.log", append=True)
+            return
+        except Fail as error:
+            if "Could not get lock" not in str(error) or attempt == 9:
+                raise
+            time.sleep(30)
 
 
 def update_lists(stale=False):
@@ -67,7 +80,7 @@ def update_lists(stale=False):
     known = capture(["apt-cache", "madison", "linux-source-6.12"], check=False).strip()
     if os.geteuid() == 0 and (stale or not known):
         with lock(LOCK):
-            logged("apt-get update", ["apt-get", "update"], LOGS / "apt.log")
+            _update()
 
 
 def mirrors():

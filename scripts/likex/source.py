@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 
 from . import packages
-from .base import Fail, LOGS, TOP, cache, capture, lock, logged, say, start, step
+from .base import Fail, LOGS, TOP, cache, capture, end, lock, logged, say, start, step
 
 # Everyone's import of one version is the same commit.
 _COMMIT = """\
@@ -62,7 +62,8 @@ def _fetched(package, wanted):
     versions = available(package)
     version = wanted if wanted in versions else versions[0] if versions else None
     if version is None:
-        raise Fail(f"apt knows no package {package}; the series is made on its version {wanted}")
+        raise Fail(f"apt knows no package {package} (version {wanted} is what the series is made on); its lists may be "
+                   "old, or lack Debian 12's security archive: sudo apt-get update")
     if version != wanted:
         say(f"    {package} {wanted}, which the series was made on, is no longer there; taking {version}")
     if not (repository(version) / "complete").exists():
@@ -100,15 +101,25 @@ def _stream(deb, package, version, home):
     unpack = start(["bash", "-c", pipe, "unpack", deb], stdout=subprocess.PIPE)
     git = start(["git", f"--git-dir={home}", "fast-import", "--quiet"], stdin=subprocess.PIPE)
     message = f"{package} {version}"
-    git.stdin.write(_COMMIT.format(length=len(message), message=message).encode())
-    with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
-        for entry in archive:
-            path = entry.name.split("/", 1)[-1]
-            if entry.isfile() or entry.issym():
-                data = entry.linkname.encode() if entry.issym() else archive.extractfile(entry).read()
-                data = _shown(path, data)
-                mode = "120000" if entry.issym() else "100755" if entry.mode & 0o100 else "100644"
-                git.stdin.write(f"M {mode} inline {path}\ndata {len(data)}\n".encode() + data + b"\n")
-    git.stdin.close()
+    try:
+        git.stdin.write(_COMMIT.format(length=len(message), message=message).encode())
+        with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
+            for entry in archive:
+                _put(git.stdin, archive, entry)
+        git.stdin.close()
+    except (BrokenPipeError, tarfile.TarError):
+        # One of the two has ended, and has said why; what the other has so far is of no use.
+        end(unpack)
+        end(git)
     if unpack.wait() or git.wait():
         raise Fail(f"{package} {version} could not be imported (disk full?)")
+
+
+def _put(stream, archive, entry):
+    """Write one member of the archive for git fast-import."""
+    path = entry.name.split("/", 1)[-1]
+    if entry.isfile() or entry.issym():
+        data = entry.linkname.encode() if entry.issym() else archive.extractfile(entry).read()
+        data = _shown(path, data)
+        mode = "120000" if entry.issym() else "100755" if entry.mode & 0o100 else "100644"
+        stream.write(f"M {mode} inline {path}\ndata {len(data)}\n".encode() + data + b"\n")

@@ -21,6 +21,7 @@ what may not meet any other test.
 import contextlib
 import fnmatch
 import importlib
+import os
 import pkgutil
 import queue
 import subprocess
@@ -30,7 +31,7 @@ import time
 import traceback
 
 from . import machine, packages
-from .base import BUILD, Fail, RESULTS, TOP, end, ending, environment, say, start, write
+from .base import BUILD, Fail, RESULTS, TOP, end, ending, environment, lock, say, start, write
 
 
 class Failure(Exception):
@@ -213,6 +214,17 @@ class _Running:
             long = {name: now - since for name, since in dict(self.since).items() if now - since > 50}
             if long:
                 say("    running: " + ", ".join(f"{name} ({seconds:.0f} s)" for name, seconds in long.items()))
+
+
+@contextlib.contextmanager
+def alone():
+    """Wait until no other run of tests is in this checkout, whose folders this one would take; unless it is a test's."""
+    if os.environ.get("LIKEX_TESTED") == str(TOP):
+        yield
+        return
+    os.environ["LIKEX_TESTED"] = str(TOP)
+    with lock(BUILD / "test.lock"):
+        yield
 
 
 def run(names, exhaustive=False, jobs=1, stream=sys.stdout):

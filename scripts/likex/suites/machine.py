@@ -252,24 +252,26 @@ def panic(t):
 
 @test("machine.usage")
 def usage(t):
-    """Wrong calls get one clear line and exit status 2 or 1; --help is there for every script."""
+    """Wrong calls get one clear line and an exit status of their own; --help is there for every script."""
     for name in ("run", "test", "bench", "series"):
         said = t.run([TOP / "scripts" / name, "--help"]).stdout
         t.check("usage:" in said, f"{name} --help: {said}")
         said = t.run([TOP / "scripts" / name, *["tree"] * (name == "series"), "--no-such-option"], status=2).stdout
         t.check("no-such-option" in said, f"{name}: {said}")
-    said = t.run([TOP / "scripts" / "run", "--kernel", "/nonexistent"], status=1).stdout
+    said = t.run([TOP / "scripts" / "run", "--kernel", "/nonexistent"], status=125).stdout
     t.check("not a kernel tree" in said, said)
     said = t.run([TOP / "scripts" / "test", "--only", "no.such"], status=1).stdout
     t.check("no test is called" in said, said)
-    said = t.run([TOP / "scripts" / "run", "--limit", "0"], status=1).stdout
+    said = t.run([TOP / "scripts" / "run", "--limit", "0"], status=2).stdout
     t.check("--limit: a number" in said, said)
     said = t.run([TOP / "scripts" / "bench", "--json", "/nonexistent/file"], status=2).stdout
     t.check("cannot be written" in said, said)
     if not machine.host_has_vmx():
-        said = t.run([TOP / "scripts" / "run", "--machine", "qemu"], status=1).stdout
+        said = t.run([TOP / "scripts" / "run", "--machine", "qemu"], status=125).stdout
         t.check("nested" in said, said)
-    said = t.run([TOP / "scripts" / "run", "--shell"], status=1).stdout
+    said = t.run([TOP / "scripts" / "run", "--machine", "qemu-tcg", "--cpu-model", "arrow_lake"], status=125).stdout
+    t.check("--cpu-model is for Bochs" in said, said)
+    said = t.run([TOP / "scripts" / "run", "--shell"], status=2).stdout
     t.check("needs a terminal" in said, said)
 
 
