@@ -4,7 +4,7 @@
 import html
 import json
 
-from . import image, kernel, machine
+from . import emulator, image, kernel, machine
 from .base import Fail, say, step
 
 DEVICES = {"kvm": "/dev/kvm", "likex": "/dev/likex"}
@@ -14,20 +14,21 @@ BOOTS = {"": "", "_nomit": "mitigations=off"}
 
 def measure(where, model="broadwell_ult", built=None):
     """Boot and measure, the series' kernel or another; return {"machine": {...}, "metrics": {...}}: bench.json."""
+    machine.need("bochs")
     built = built or kernel.build("host")
     # One processor: with two, the ticks of both are counted.
     target = machine.Machine(kind="bochs", cpus=1, model=model)
     initrd, metrics = image.base(built), {}
     for suffix, append in BOOTS.items():
         with step(f"measuring{' without mitigations' if append else ''}"):
-            _boot(target, built, initrd, where.with_name(where.name + suffix), append, suffix, metrics)
-    return {"machine": describe(target, built), "metrics": metrics}
+            kind = _boot(target, built, initrd, where.with_name(where.name + suffix), append, suffix, metrics)
+    return {"machine": describe(target, kind, built), "metrics": metrics}
 
 
-def describe(target, built):
-    """Return what the figures were measured on."""
-    return {"emulator": target.kind, "model": target.model, "processors": target.cpus, "memory_mb": target.memory,
-            "ticks_per_second": target.ips, "kernel": built.release()}
+def describe(target, kind, built):
+    """Return what the figures were measured on; kind: of the machine that it was in the end."""
+    return {"emulator": emulator.called(kind), "model": target.model, "processors": target.cpus,
+            "memory_mb": target.memory, "ticks_per_second": target.ips, "kernel": built.release()}
 
 
 def _boot(target, built, initrd, where, append, suffix, metrics):
@@ -50,6 +51,7 @@ def _boot(target, built, initrd, where, append, suffix, metrics):
             # Sleeps are counted, not compared: a ratio of them would say nothing of work.
             if entry["kvm"] and entry["likex"] is not None and unit != "count":
                 entry["ratio"] = round(entry["likex"] / entry["kvm"], 4)
+    return outcome.kind
 
 
 def table(result):

@@ -68,6 +68,13 @@ def find(fast=True):
         return packaged(), False
 
 
+def called(kind):
+    """Return name and version of the Bochs that a kind of machine runs in: Bochs 3.0, say."""
+    version = find()[0].parent.name if kind == "bochs" else \
+        capture(["dpkg-query", "-W", "-f", "${Version}", "bochs"])
+    return f"Bochs {re.split('[+-]', version)[0]}"
+
+
 def _apt(scratch):
     """Return apt-get with lists of its own, so that the machine's are left as they are."""
     (scratch / "lists" / "partial").mkdir(parents=True)
