@@ -89,10 +89,16 @@ static const struct row {
 	/* mov [rdi-4], rax; mov ecx, [rdi-4] */
 	{ "half memory, half device", CODE_BYTES("\x48\x89\x47\xfc\x8b\x4f\xfc"),
 	  { W(0, 4, 0x88776655) }, RAX, 0x44332211, DATA, LIN, 0, WORD },
+	/* movups xmm0, [rsi]; movups [rdi], xmm0; movups xmm1, [rdi]; movq rax, xmm1 */
+	{ "vector registers", CODE_BYTES("\x0f\x10\x06\x0f\x11\x07\x0f\x10\x0f\x66\x48\x0f\x7e\xc8"),
+	  { W(0, 8, WORD), W(8, 8, 0), R(0, 8, 0x1020304050607080), R(8, 8, 1) },
+	  0x1020304050607080, 3, DATA, LIN, 0, WORD },
 };
 
 /* fadd dword [rdi] */
 static const u8 unknown[] = { 0xd8, 0x07 };
+/* div dword [rdi] */
+static const u8 division[] = { 0xf7, 0x37 };
 
 struct cpu {
 	unsigned int id;
@@ -168,7 +174,7 @@ static void long_mode(struct cpu *c)
 	s.cs = code;
 	s.ds = s.es = s.ss = data;
 	s.cr3 = TABLES;
-	s.cr4 |= BIT(5);
+	s.cr4 |= BIT(9) | BIT(5);
 	s.cr0 |= BIT(31) | BIT(5) | BIT(0);
 	s.efer |= BIT(10) | BIT(8);
 	cpu_ioctl(c, KVM_SET_SREGS, &s, "KVM_SET_SREGS");
@@ -294,6 +300,21 @@ static bool refused(struct cpu *c)
 	       !memcmp(c->run->emulation_failure.insn_bytes, unknown, sizeof(unknown));
 }
 
+/* The device gives 0 as divisor. For the exception there is no handler. */
+static bool divided(struct cpu *c)
+{
+	const struct access zero = R(0, 4, 0);
+
+	printf("exception, vCPU %u\n", c->id);
+	load(c, division, sizeof(division));
+	if (!run(c) || c->run->exit_reason != KVM_EXIT_MMIO || !access_ok(c->run, &zero))
+		return false;
+	if (!run(c))
+		return false;
+	printf("  exit %u\n", c->run->exit_reason);
+	return c->run->exit_reason == KVM_EXIT_SHUTDOWN;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {
@@ -325,10 +346,11 @@ int main(int argc, char **argv)
 			printf("  WRONG\n");
 			wrong++;
 		}
+		wrong += !divided(&cpu[i]);
 		wrong += !refused(&cpu[i]);
 		likex_vcpu_free(cpu[i].likex);
 	}
-	printf("%zu instruction sequences on 2 vCPUs, %u wrong\n", ARRAY_SIZE(rows) + 1, wrong);
+	printf("%zu instruction sequences on 2 vCPUs, %u wrong\n", ARRAY_SIZE(rows) + 2, wrong);
 	vm_destroy(&vm);
 	return wrong != 0;
 }
