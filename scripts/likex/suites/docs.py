@@ -107,6 +107,7 @@ def here(t):
 @test("docs.scratch")
 def scratch(t):
     """The commands that change things do what is shown, in a copy of the checkout and of a kernel."""
+    t.packages("libzydis-dev")
     with tempfile.TemporaryDirectory(dir=BUILD) as home:
         home = pathlib.Path(home)
         copy = home / "likex"
