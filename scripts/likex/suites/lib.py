@@ -59,7 +59,15 @@ def native(t):
     """No difference to this processor in 64-, 32- and 16-bit code, in 200,000 cases (ten million)."""
     count = 10_000_000 if t.exhaustive else 200_000
     said = run_or_skip(t, [program(t, "native"), "--count", count], timeout=3600 if t.exhaustive else 300)
-    note_lines(t, said, r"cases, ", r"^explained")
+    note_lines(t, said, r"^this processor", r"cases, ", r"^explained")
+
+
+@test("lib.native-rsp")
+def native_rsp(t):
+    """A processor that faults at a return to user mode if RSP is not canonical is found out, and given other registers."""
+    said = run_or_skip(t, [program(t, "native"), "--count", 20_000, "--bits", "rsp"], timeout=60)
+    t.check("RSP checked at a return" in said, f"it was not found out:\n{said}")
+    note_lines(t, said, r"^this processor", r"cases, ")
 
 
 @test("lib.unicorn")

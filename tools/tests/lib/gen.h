@@ -26,6 +26,7 @@ struct gen {
 	u64 seg_base[6];	/* ES CS SS DS FS GS: subtracted from the target */
 	u64 segs;		/* which segment overrides may be used, a bit each */
 	u64 code;		/* RIP of the instruction */
+	unsigned int va_bits;	/* for target(): bits of a linear address in 64-bit code */
 };
 
 struct gen_case {

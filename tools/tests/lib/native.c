@@ -58,6 +58,7 @@ struct test {
 	int result;
 	bool strict, verbose;
 	bool amd;		/* the processor: what it does otherwise is explained */
+	bool rsp_checked;	/* it faults at a return to user mode if RSP is not canonical */
 	u64 explained[EXPLAINED];
 	u64 run, skipped, faults, ios, steps, unlocked;
 };
@@ -77,7 +78,7 @@ static u64 target(struct gen *g, unsigned int len)
 	case 4:
 		/* Not canonical, or on the edge of it. */
 		if (g->bits == 64 && rng_one_in(&g->rng, 8))
-			return 0x0000800000000000ull - rng_below(&g->rng, 40);
+			return BIT(g->va_bits - 1) - rng_below(&g->rng, 40);
 		/* fall through */
 	default:
 		return ARENA + page + rng_below(&g->rng, RIG_PAGE / 32) * 32;
@@ -92,6 +93,33 @@ static u64 gpa_of(unsigned int page)
 	return GPA_ARENA + page * RIG_PAGE;
 }
 
+/* The exception that an instruction ends in: its bytes, and RSP and RAX. */
+static unsigned int probe(struct test *t, const char *code, size_t len, u64 rsp, u64 rax)
+{
+	struct native_state s = {
+		.regs = { .rip = CODE, .rsp = rsp, .rax = rax, .rflags = 2 }, .xstate = 1,
+	};
+
+	native_mode(&t->mode, 64, &t->gen.rng, ARENA, CODE);
+	memset((void *)CODE, 0xcc, 16);
+	memcpy((void *)CODE, code, len);
+	native_run(&t->mode, &s);
+	return s.trapno;
+}
+
+/* Find out where processors, and the kernels on them, differ. */
+static void processor_init(struct test *t, bool pretend_rsp)
+{
+	t->amd = native_is_amd();
+	/* A load where nothing is: a page fault, if 48 bits are not all. */
+	t->gen.va_bits = probe(t, "\x8a\x00", 2, ARENA, BIT(47)) == 14 ? 57 : 48;
+	if (pretend_rsp)
+		native_pretend_rsp_checked(t->gen.va_bits);
+	t->rsp_checked = probe(t, "\x90", 1, BIT(t->gen.va_bits - 1), 0) == 13;
+	printf("this processor: %u-bit linear addresses, RSP %schecked at a return to user mode\n",
+	       t->gen.va_bits, t->rsp_checked ? "" : "not ");
+}
+
 static void machine_init(struct test *t)
 {
 	struct rig *r = &t->rig;
@@ -99,7 +127,7 @@ static void machine_init(struct test *t)
 	unsigned int i;
 
 	rig_init(r, GPA_PAGES, NULL);
-	tables_init(&tb, r, 4, GPA_TABLES);
+	tables_init(&tb, r, t->gen.va_bits == 57 ? 5 : 4, GPA_TABLES);
 	for (i = 0; i < PAGES; i++) {
 		rig_kind(r, gpa_of(i), RIG_PAGE, arena[i].kind);
 		if (arena[i].flags)
@@ -130,7 +158,6 @@ static void arena_init(struct test *t)
 	u64 v;
 
 	native_memory(ARENA, PAGES * RIG_PAGE, PROT_READ | PROT_WRITE);
-	native_memory(CODE, 2 * RIG_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
 	native_memory(LANDING, RIG_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
 	memset((void *)LANDING, 0xcc, RIG_PAGE);
 	for (i = 0; i < PAGES; i++) {
@@ -240,6 +267,13 @@ static void prepare_vectors(struct test *t)
 	native_to_xsave(&t->in, t->rig.xsave);
 }
 
+static bool canonical(const struct test *t, u64 lin)
+{
+	unsigned int above = 64 - t->gen.va_bits;
+
+	return (s64)(lin << above) >> above == (s64)lin;
+}
+
 static void prepare(struct test *t)
 {
 	struct rng *g = &t->gen.rng;
@@ -248,7 +282,9 @@ static void prepare(struct test *t)
 	t->gen.code = CODE + (rng_one_in(g, 8) ? RIG_PAGE - rng_below(g, 15) :
 						 rng_below(g, 2000));
 	t->gen.code -= t->gen.bits == 64 ? 0 : t->gen.seg_base[1];
-	gen_make(&t->gen, &t->c);
+	do {
+		gen_make(&t->gen, &t->c);
+	} while (t->rsp_checked && !canonical(t, t->c.regs.rsp));
 	if (rng_one_in(g, 8))
 		t->c.regs.rflags |= 0x40000;	/* AC */
 	if (rng_one_in(g, 8))
@@ -548,6 +584,7 @@ static void use_mode(struct test *t, unsigned int bits)
 	memcpy(t->gen.seg_base, t->mode.seg_base, sizeof(t->gen.seg_base));
 	t->gen.segs = t->mode.usable;
 	native_sregs(&t->mode, &t->rig.sregs);
+	t->rig.sregs.cr4 |= t->gen.va_bits == 57 ? BIT(12) : 0;
 }
 
 static int run_mode(struct test *t, unsigned int bits, u64 count)
@@ -575,7 +612,8 @@ int main(int argc, char **argv)
 		.about = "Compare the emulator with this processor, instruction by instruction.",
 		.count = 200000,
 		.extra_name = "bits",
-		.extra_help = "16, 32 or 64: that mode only; or \"strict\": undefined flags too",
+		.extra_help = "16, 32 or 64: that mode only; \"strict\": undefined flags too;\n"
+			      "            \"rsp\": as on a processor that checks RSP at a return to user mode",
 	};
 	static struct test t;
 	unsigned int only = 0, share, i;
@@ -584,15 +622,16 @@ int main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	if (o.extra)
 		only = atoi(o.extra);
-	t.strict = o.extra && !only;
+	t.strict = o.extra && !strcmp(o.extra, "strict");
 	if (!native_init(GS_BASE))
 		return 77;
-	t.amd = __builtin_cpu_is("amd");
 	t.verbose = o.verbose;
 	t.gen.rng.s = o.seed;
 	t.gen.vectors = true;
 	t.gen.invalid_lock = true;
 	t.gen.target = target;
+	native_memory(CODE, 2 * RIG_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+	processor_init(&t, o.extra && !strcmp(o.extra, "rsp"));
 	machine_init(&t);
 	arena_init(&t);
 	/* Half for 64-bit code, the rest for the two others. */

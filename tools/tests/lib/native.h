@@ -30,10 +30,13 @@ struct native_mode {
 
 /* Returns false, with a message, if this processor cannot run the cases. */
 bool native_init(u64 gs_base);
+bool native_is_amd(void);
 void native_mode(struct native_mode *m, unsigned int bits, struct rng *g,
 		 u64 arena, u64 code);
 void native_sregs(const struct native_mode *m, struct kvm_sregs *s);
 void native_run(const struct native_mode *m, struct native_state *s);
+/* From now on, play a processor that checks RSP, of so many bits, when it returns to user mode. */
+void native_pretend_rsp_checked(unsigned int va_bits);
 void native_describe(const struct native_mode *m);
 u64 native_xstate(void);
 void native_to_xsave(const struct native_state *s, u8 *xsave);

@@ -28,6 +28,7 @@ static struct {
 	const struct native_mode *mode;
 	struct native_state *state;
 	bool inside;
+	unsigned int rsp_bits;	/* where a checked RSP is played: its bits */
 	gregset_t saved;
 	u8 saved_fp[4096];
 	u64 gs_base;
@@ -159,8 +160,27 @@ static void handler(int sig, siginfo_t *info, void *context)
 	g.inside = !g.inside;
 }
 
+void native_pretend_rsp_checked(unsigned int va_bits)
+{
+	g.rsp_bits = va_bits;
+}
+
+/* #GP with RF set, before the instruction: seen on AMD's family 26, model 2. */
+static bool refused_at_return(struct native_state *s)
+{
+	unsigned int above = 64 - g.rsp_bits;
+
+	if (!g.rsp_bits || (s64)(s->regs.rsp << above) >> above == (s64)s->regs.rsp)
+		return false;
+	s->trapno = 13;
+	s->regs.rflags |= BIT(16);
+	return true;
+}
+
 void native_run(const struct native_mode *m, struct native_state *s)
 {
+	if (refused_at_return(s))
+		return;
 	g.mode = m;
 	g.state = s;
 	g.inside = false;
@@ -359,6 +379,15 @@ static bool processor_fits(void)
 		return false;
 	}
 	return true;
+}
+
+/* Or of that origin. */
+bool native_is_amd(void)
+{
+	unsigned int a, name[3];
+
+	__cpuid(0, a, name[0], name[2], name[1]);
+	return !memcmp(name, "AuthenticAMD", 12) || !memcmp(name, "HygonGenuine", 12);
 }
 
 bool native_init(u64 gs_base)
