@@ -22,8 +22,10 @@ import contextlib
 import fnmatch
 import importlib
 import os
+import pathlib
 import pkgutil
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -154,13 +156,33 @@ def _one(name, exhaustive):
     return verdict, reason, context.notes, time.monotonic() - began
 
 
+def processor(cpuinfo):
+    """Return vendor, family, model and stepping of a machine, from its /proc/cpuinfo: tests differ by them."""
+    first = dict(re.findall(r"^(\S[^\t:]*?)\s*:[ \t]*(.*)$", cpuinfo.split("\n\n", maxsplit=1)[0], re.MULTILINE))
+    keys = {"family": "cpu family", "model": "model", "stepping": "stepping"}
+    return ", ".join([first.get("vendor_id", "unknown"), *(f"{word} {first.get(key, '?')}" for word, key in keys.items())])
+
+
+def times(rows):
+    """Return a table of what tests cost, the dearest first; rows: (name, verdict, seconds)."""
+    total = sum(seconds for *_, seconds in rows)
+    lines = [f"{'seconds':>8} {'share':>6}  {'verdict':<8} {'lane':<10} test"]
+    for name, verdict, seconds in sorted(rows, key=lambda row: -row[2]):
+        lines.append(f"{seconds:8.1f} {seconds / total if total else 0:6.1%}  {verdict:<8} {REGISTRY[name].lane:<10} {name}")
+    return "\n".join([*lines, f"{total:8.1f} {1:6.1%}  in all"]) + "\n"
+
+
 class _Report:
-    """The results as TAP, in the order in which they come: printed, and stored in build/results/tests.tap."""
+    """The results as TAP, in the order in which they come: printed, and stored in build/results/tests.tap.
+
+    build/results/times.txt has what each test cost.
+    """
 
     def __init__(self, count, stream):
-        self.stream, self.lock, self.lines = stream, threading.Lock(), []
+        self.stream, self.lock, self.lines, self.times = stream, threading.Lock(), [], []
         self.count, self.counts = count, {"passed": 0, "failed": 0, "skipped": 0}
-        self._put("TAP version 13", f"1..{count}")
+        self._put("TAP version 13", f"1..{count}",
+                  f"# processor: {processor(pathlib.Path('/proc/cpuinfo').read_text())}")
 
     def _put(self, *lines):
         self.lines += lines
@@ -173,6 +195,8 @@ class _Report:
         """Report one test."""
         with self.lock:
             self.counts[verdict] += 1
+            self.times.append((name, verdict, seconds))
+            write(RESULTS / "times.txt", times(self.times))
             state = "not ok" if verdict == "failed" else "ok"
             skip = f" # SKIP {' '.join(reason.split())}" if verdict == "skipped" else ""
             more = notes + (reason.splitlines() if verdict == "failed" else [])

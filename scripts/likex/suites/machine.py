@@ -9,7 +9,7 @@ import select
 import subprocess
 import time
 
-from .. import emulator, image, kernel, machine
+from .. import emulator, image, kernel, machine, suite
 from ..base import Fail, TOP, end
 from ..suite import Skip, test
 
@@ -273,6 +273,33 @@ def usage(t):
     t.check("--cpu-model is for Bochs" in said, said)
     said = t.run([TOP / "scripts" / "run", "--shell"], status=2).stdout
     t.check("needs a terminal" in said, said)
+
+
+AMD = """\
+processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu family\t: 26
+model\t\t: 2
+model name\t: AMD EPYC 9005
+stepping\t: 1
+
+processor\t: 1
+vendor_id\t: other
+"""
+
+
+@test("machine.test-report")
+def test_report(t):
+    """A run of tests names the first processor by vendor, family, model and stepping, and sorts tests by their cost."""
+    said = suite.processor(AMD)
+    t.check(said == "AuthenticAMD, family 26, model 2, stepping 1", said)
+    said = suite.processor("processor\t: 0\n")
+    t.check(said == "unknown, family ?, model ?, stepping ?", said)
+    rows = [line.split() for line in suite.times([("machine.usage", "passed", 1.0), ("machine.hang", "failed", 3.0)]).splitlines()]
+    t.check(rows == [["seconds", "share", "verdict", "lane", "test"], ["3.0", "75.0%", "failed", "machine", "machine.hang"],
+                     ["1.0", "25.0%", "passed", "machine", "machine.usage"], ["4.0", "100.0%", "in", "all"]], rows)
+    said = suite.times([])
+    t.check(said.endswith("0.0 100.0%  in all\n"), said)
 
 
 @test("machine.shell")
