@@ -1,28 +1,48 @@
 # SPDX-License-Identifier: GPL-2.0
 """The benchmark: one program, on KVM and on LiKeX, in one boot of the emulated machine."""
 
-import html
 import json
 
-from . import emulator, image, kernel, machine
-from .base import Fail, say, step
+from . import emulator, image, kernel, machine, packages
+from .base import BUILD, Fail, LOGS, TOP, lock, logged, say, step
 
 DEVICES = {"kvm": "/dev/kvm", "likex": "/dev/likex"}
 # Suffix of a metric's name: kernel parameters of the boot that it is measured in.
 BOOTS = {"": "", "_nomit": "mitigations=off"}
+# What likex-bench measures; SCALE in the first boot only.
+FAMILIES = ("life", "slots", "exits", "cpuid", "memory")
+SCALE = "scale"
+# scale_STEP_COUNT: a step in a VM's life, beside so many others.
+STEPS = {"create": "open to the first exit", "invalidate": "unmap a page of its memory",
+         "slot": "add and delete a slot", "destroy": "close"}
+COUNTS = (1, 100, 1000)
 
 
-def measure(where, model="broadwell_ult", built=None):
+def measure(where, model="broadwell_ult", built=None, scale=True):
     """Boot and measure, the series' kernel or another; return {"machine": {...}, "metrics": {...}}: bench.json."""
     machine.need("bochs")
+    alone, with_library = _programs()
     built = built or kernel.build("host")
-    # One processor: with two, the ticks of both are counted.
-    target = machine.Machine(kind="bochs", cpus=1, model=model)
-    initrd, metrics = image.base(built), {}
+    # One processor: with two, the ticks of both are counted. Memory for 1,000 VMs of KVM's.
+    target = machine.Machine(kind="bochs", cpus=1, model=model, memory=512)
+    initrd, metrics = image.base(built, [alone, *with_library]), {}
     for suffix, append in BOOTS.items():
+        commands = [f"/tests/{alone.name} {{device}} {' '.join(FAMILIES)}",
+                    f"{' '.join(image.run_shared(with_library))} {{device}}"]
+        if scale and not suffix:
+            commands.append(f"/tests/{alone.name} {{device}} {SCALE}")
         with step(f"measuring{' without mitigations' if append else ''}"):
-            kind = _boot(target, built, initrd, where.with_name(where.name + suffix), append, suffix, metrics)
+            kind = _boot(target, built, initrd, where.with_name(where.name + suffix), append, suffix, commands, metrics)
     return {"machine": describe(target, kind, built), "metrics": metrics}
+
+
+def _programs():
+    """Build the programs; return the static one, and what the one with liblikex needs, itself first."""
+    packages.need("tools", "libzydis-dev")
+    with lock(BUILD / "tools" / "lib.lock"):
+        logged("likex-bench", ["make", "-C", TOP / "tools" / "bench", f"O={BUILD / 'tools'}"], LOGS / "likex-bench.log")
+    alone, with_library = (BUILD / "tools" / "bench" / name for name in ("likex-bench", "likex-bench-mmio"))
+    return alone, [with_library, *image.shared(with_library)]
 
 
 def describe(target, kind, built):
@@ -31,11 +51,11 @@ def describe(target, kind, built):
             "memory_mb": target.memory, "ticks_per_second": target.ips, "kernel": built.release()}
 
 
-def _boot(target, built, initrd, where, append, suffix, metrics):
+def _boot(target, built, initrd, where, append, suffix, commands, metrics):
     steps = [machine.Step("modules", ["sh", "-c", "modprobe kvm_intel && { modprobe likex || true; }"])]
-    steps += [machine.Step(name, ["sh", "-c", f"[ -e {device} ] || exit 77; exec likex-bench {device}"])
+    steps += [machine.Step(name, ["sh", "-c", f"[ -e {device} ] || exit 77; {' && '.join(commands).format(device=device)}"])
               for name, device in DEVICES.items()]
-    outcome = machine.boot(target, built, initrd, steps, where, append=append, limit=300).require_done()
+    outcome = machine.boot(target, built, initrd, steps, where, append=append, limit=600).require_done()
     if outcome.reports() or outcome.taint:
         raise Fail(f"the kernel complained while measuring (taint {outcome.taint}):\n" + "\n".join(outcome.tail()))
     for name in DEVICES:
@@ -55,21 +75,37 @@ def _boot(target, built, initrd, where, append, suffix, metrics):
 
 
 def table(result):
-    """Return the figures as a table for people."""
+    """Return the figures as tables for people."""
     rows = [("metric", "unit", "kvm", "likex", "likex/kvm")]
     for name, entry in result["metrics"].items():
-        rows.append((name, entry["unit"], _number(entry["kvm"]), _number(entry["likex"]),
-                     "-" if entry["ratio"] is None else f"{entry['ratio']:.2f}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = []
-    for row in rows:
-        cells = [row[column].ljust(widths[column]) if column < 2 else row[column].rjust(widths[column])
-                 for column in range(5)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+        if not name.startswith(SCALE):
+            rows.append((name, entry["unit"], number(entry["kvm"]), number(entry["likex"]),
+                         "-" if entry["ratio"] is None else f"{entry['ratio']:.2f}"))
+    return "\n".join(_columns(rows, 2) + _scale_table(result))
 
 
-def _number(value):
+def beside(result, name, device):
+    """Return the ticks of a step beside each of COUNTS; None: not measured."""
+    return [result["metrics"].get(f"{SCALE}_{name}_{count}", {}).get(device) for count in COUNTS]
+
+
+def _scale_table(result):
+    rows = [("ticks, beside other VMs", *(f"{device}, {count:,}" for device in DEVICES for count in COUNTS))]
+    for name in STEPS:
+        rows.append((f"{SCALE}_{name}", *(number(value) for device in DEVICES for value in beside(result, name, device))))
+    measured = any(name.startswith(SCALE) for name in result["metrics"])
+    return ["", *_columns(rows, 1)] if measured else []
+
+
+def _columns(rows, words):
+    """Return rows as lines of a table; words: how many columns are text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) if number < words else cell.rjust(width)
+                      for number, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+
+
+def number(value):
+    """Return a figure as people read it."""
     return "-" if value is None else f"{value:,}"
 
 
@@ -78,30 +114,3 @@ def write(result, path):
     rows = ",\n".join(f"    {json.dumps(name)}: {json.dumps(entry)}" for name, entry in result["metrics"].items())
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{{\n  "machine": {json.dumps(result["machine"])},\n  "metrics": {{\n{rows}\n  }}\n}}\n')
-
-
-def picture(result):
-    """Return an SVG: a bar a metric, LiKeX as a share of KVM; KVM alone where there is no LiKeX yet."""
-    rows = [(name, entry) for name, entry in result["metrics"].items() if entry["unit"] != "count" and entry["kvm"]]
-    top, line, left, width = 56, 22, 190, 420
-    longest = max((entry["ratio"] or 1 for _, entry in rows), default=1)
-    scale = width / max(longest, 1)
-    height = top + line * len(rows) + 34
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 230}" height="{height}" '
-           'font-family="sans-serif" font-size="12">',
-           '<rect width="100%" height="100%" fill="white"/>',
-           '<text x="12" y="22" font-size="15">Work and memory in the life of a small VM: LiKeX as a share of KVM</text>',
-           '<text x="12" y="40" fill="#555">ticks of the thread\'s own work, bytes of kernel memory; '
-           'shorter is better</text>']
-    for number, (name, entry) in enumerate(rows):
-        y = top + line * number
-        out.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{html.escape(name)}</text>')
-        out.append(f'<rect x="{left}" y="{y + 3}" width="{scale:.1f}" height="13" fill="#ddd"/>')
-        said = f"kvm {entry['kvm']:,} {entry['unit']}"
-        if entry["ratio"] is not None:
-            out.append(f'<rect x="{left}" y="{y + 3}" width="{entry["ratio"] * scale:.1f}" height="13" fill="#2a6f97"/>')
-            said = f"{entry['ratio']:.2f} ({entry['likex']:,} of {entry['kvm']:,})"
-        out.append(f'<text x="{left + max(scale, (entry["ratio"] or 0) * scale) + 8:.1f}" y="{y + 13}">{said}</text>')
-    key = ", ".join(str(value) for value in result["machine"].values())
-    out.append(f'<text x="12" y="{height - 12}" fill="#555">grey: KVM; blue: LiKeX. {html.escape(key)}</text></svg>')
-    return "\n".join(out) + "\n"

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
@@ -48,6 +49,18 @@ def base(kernel, programs=()):
         archive.file(f"tests/{pathlib.Path(program).name}", pathlib.Path(program))
     _modules(archive, kernel)
     return archive.bytes()
+
+
+def shared(program):
+    """Return the loader and the shared libraries that a program needs, the loader first."""
+    found = re.findall(r"(/\S+) \(0x", capture(["ldd", program]))
+    return sorted(map(pathlib.Path, found), key=lambda path: not path.name.startswith("ld-"))
+
+
+def run_shared(files):
+    """Return the command that runs a program in the machine; files: what it was given, the program and shared() of it."""
+    program, loader = (pathlib.Path(path).name for path in files[:2])
+    return [f"/tests/{loader}", "--library-path", "/tests", f"/tests/{program}"]
 
 
 def _modules(archive, kernel):

@@ -3,26 +3,24 @@
 
 import functools
 import json
-import re
 import xml.etree.ElementTree
 
-from .. import bench, kernel, series
+from .. import bench, chart, figures, kernel, series
 from ..base import BUILD, RESULTS, TOP, capture
 from ..suite import test
 
-METRICS = ("create_first_exit", "first_run", "slot_add", "slot_delete", "close", "pio_roundtrip", "cpuid_exit",
-           "msr_exit", "ept_fault_4k", "vm_bytes")
-WAITING = ("create_first_exit", "slot_add", "slot_delete", "close")
+WAITING = ("create_first_exit", "create_next_exit", "slot_add", "slot_delete", "close")
+SCALE = [f"scale_{name}_{count}" for name in bench.STEPS for count in bench.COUNTS]
 
 
 @functools.lru_cache
 def _script():
-    """Run scripts/bench as a person would; return (what it measured, what it printed, the picture)."""
+    """Run scripts/bench as a person would; return (what it measured, what it printed, the pictures)."""
     where = BUILD / "run" / "bench-files"
     where.mkdir(parents=True, exist_ok=True)
-    figures, picture = where / "figures.json", where / "figures.svg"
-    said = capture([TOP / "scripts" / "bench", "--json", figures, "--plot", picture])
-    return json.loads(figures.read_text()), said, picture.read_text()
+    measured, picture, scale = (where / name for name in ("figures.json", "figures.svg", "scale.svg"))
+    said = capture([TOP / "scripts" / "bench", "--json", measured, "--plot", picture, "--plot-scale", scale])
+    return json.loads(measured.read_text()), said, picture.read_text(), scale.read_text()
 
 
 def _measured():
@@ -30,16 +28,21 @@ def _measured():
 
 
 @test("bench.figures")
-def figures(t):
+def all_there(t):
     """Every metric is there, with and without mitigations, in its unit, and none is absurd."""
     result = _measured()
-    for name in METRICS:
+    for name in figures.METRICS:
         for suffix in bench.BOOTS:
             entry = result["metrics"].get(name + suffix)
             t.check(entry, f"{name}{suffix} is missing")
             t.check(entry["unit"] == ("bytes" if name == "vm_bytes" else "ticks"), f"{name}: unit {entry['unit']}")
             t.check(isinstance(entry["kvm"], int) and 100 < entry["kvm"] < 10_000_000, f"{name}{suffix}: {entry}")
             t.check((entry["likex"] is None) == (entry["ratio"] is None), f"{name}{suffix}: {entry}")
+    for name in SCALE:
+        entry = result["metrics"].get(name)
+        t.check(entry and entry["unit"] == "ticks", f"{name}: {entry}")
+        t.check(name + "_nomit" not in result["metrics"], f"{name} was measured twice")
+        t.check(isinstance(entry["kvm"], int) and 100 < entry["kvm"] < 10_000_000, f"{name}: {entry}")
     for name in WAITING:
         entry = result["metrics"].get(f"{name}_sleeps")
         t.check(entry and entry["unit"] == "count" and entry["ratio"] is None, f"{name}_sleeps: {entry}")
@@ -60,12 +63,17 @@ def same(t):
 @test("bench.outputs")
 def outputs(t):
     """scripts/bench writes what it measured, prints the table, and draws a picture that names every metric."""
-    result, said, picture = _script()
+    result, said, picture, scale = _script()
     t.check(json.loads((RESULTS / "bench.json").read_text()) == result, "build/results/bench.json is something else")
     t.check(said == bench.table(result) + "\n", said)
     xml.etree.ElementTree.fromstring(picture)
-    for name in METRICS:
+    for name in figures.METRICS:
         t.check(f">{name}<" in picture, f"{name} is not in the picture")
+    xml.etree.ElementTree.fromstring(scale)
+    for name in SCALE:
+        for device in bench.DEVICES:
+            ticks = result["metrics"][name][device]
+            t.check(ticks is None or f">{ticks:,}<" in scale, f"{name} of {device} is not in the picture of scale")
 
 
 @test("bench.ratio")
@@ -74,25 +82,57 @@ def ratio(t):
     result = {"machine": {"model": "m"}, "metrics": {
         "a": {"kvm": 200, "likex": 50, "ratio": 0.25, "unit": "ticks"},
         "b": {"kvm": 200, "likex": None, "ratio": None, "unit": "ticks"}}}
-    t.check("0.25 (50 of 200)" in bench.picture(result) and "kvm 200 ticks" in bench.picture(result), "the picture")
+    picture = chart.picture(result)
+    t.check("0.25 (50 of 200)" in picture and "kvm 200 ticks" in picture, "the picture")
     t.check(bench.table(result).splitlines()[1].split() == ["a", "ticks", "200", "50", "0.25"], bench.table(result))
     t.check(bench.table(result).splitlines()[2].split() == ["b", "ticks", "200", "-", "-"], bench.table(result))
 
 
+@test("bench.scale-table")
+def scale_table(t):
+    """What KVM's memory did not last for is left out of the table and of the picture, and the rest is in them."""
+    metrics = {f"scale_{name}_{count}": {"kvm": None if count == 1000 else 4000 + count, "likex": 2000 + count,
+                                         "ratio": None, "unit": "ticks"} for name in bench.STEPS for count in bench.COUNTS}
+    result = {"machine": {"model": "m"}, "metrics": metrics}
+    rows = [line.split() for line in bench.table(result).splitlines()]
+    t.check(["scale_slot", "4,001", "4,100", "-", "2,001", "2,100", "3,000"] in rows, rows)
+    picture = chart.scale_picture(result)
+    t.check(">4,100<" in picture and ">3,000<" in picture and ">5,000<" not in picture, picture)
+
+
 @test("bench.documented")
 def documented(t):
-    """The figures in Documentation/benchmark.md are within a tenth of what is measured."""
-    metrics = _measured()["metrics"]
-    text = (TOP / "Documentation" / "benchmark.md").read_text()
-    number = r" ([\d,]+) \| ([\d,]+) \| [\d.]+ \|"
-    rows = re.findall(rf"^\| `(\w+)` \| [^|]+ \| \w+ \|{number}{number}$", text, re.MULTILINE)
-    t.check({row[0] for row in rows} == set(METRICS), f"documented are {[row[0] for row in rows]}")
-    places = [(suffix, device) for suffix in bench.BOOTS for device in ("kvm", "likex")]
-    for name, *figures in rows:
-        for (suffix, device), figure in zip(places, figures, strict=True):
-            shown, measured = int(figure.replace(",", "")), metrics[name + suffix][device]
-            t.check(abs(shown - measured) <= measured / 10,
-                    f"{name}{suffix}: documented for {device} {shown}, measured {measured}")
+    """The figures in README and Documentation/benchmark.md are within a tenth of what is measured."""
+    metrics, found = _measured()["metrics"], []
+    for path in figures.DOCUMENTS:
+        for _, label, shown, measured in figures.rows(path.read_text(), metrics):
+            found.append(label)
+            for one, two in zip(", ".join(shown).split(", "), ", ".join(measured).split(", "), strict=True):
+                t.check(_near(one, two), f"{path.name}: {label}: documented {shown}, measured {measured}")
+    t.check(sorted(found) == sorted(figures.LABELS), f"rows with figures are {found}")
+
+
+def _near(shown, measured):
+    """Tell whether two figures as people read them are within a tenth of each other, or one in the last digit."""
+    try:
+        one, two = (float(figure.replace(",", "")) for figure in (shown, measured))
+    except ValueError:                                  # "-"
+        return shown == measured
+    return abs(one - two) <= max(two / 10, 1.001 * 10 ** -len(measured.partition(".")[2]))
+
+
+@test("bench.up-to-date")
+def up_to_date(t):
+    """Figures are found in their rows, and others than those measured are seen."""
+    metrics = {f"{name}{suffix}": {"kvm": 2000, "likex": 1000, "ratio": 0.5, "unit": "ticks"} for suffix in bench.BOOTS
+               for name in (*figures.METRICS, *SCALE)}
+    text = "| `close` | it, and more | ticks | 2,000 | 1,101 | 0.55 | 2,000 | 1,000 | 0.50 |\n" \
+           "| add, delete a memory slot | 0.50, 0.1 |\n| something else | 0.7 |\n"
+    rows = [row[1:] for row in figures.rows(text, metrics)]
+    t.check(rows == [("close", ["2,000", "1,101", "0.55", "2,000", "1,000", "0.50"], ["2,000", "1,000", "0.50"] * 2),
+                     ("add, delete a memory slot", ["0.50, 0.1"], ["0.50, 0.50"])], rows)
+    near = [_near(*pair) for pair in (("2,200", "2,000"), ("2,201", "2,000"), ("0.02", "0.03"), ("0.02", "0.04"), ("-", "-"))]
+    t.check(near == [True, False, True, False, True], near)
 
 
 @test("bench.unpatched", exhaustive=True)
@@ -100,14 +140,14 @@ def unpatched(t):
     """The series costs KVM nothing: no figure of KVM's is over 1% above that without the series (slots: one sleep)."""
     built = kernel.build("host", series.worktree("unpatched", series.BASE))
     before, after = ({name: entry["kvm"] for name, entry in metrics.items() if entry["unit"] != "count"}
-                     for metrics in (bench.measure(BUILD / "run" / "bench-unpatched", built=built)["metrics"],
+                     for metrics in (bench.measure(BUILD / "run" / "bench-unpatched", built=built, scale=False)["metrics"],
                                      _measured()["metrics"]))
     t.note(" ".join(f"{name} {after[name] / before[name]:.3f}" for name in before))
     # A grace period's work falls into the one or the other, as it happens. Nor is their sum the same in each boot: a
     # deletion waits up to two times, as the grace period falls, and each time is 1,250 ticks of its own work.
-    for figures in (before, after):
+    for ticks in (before, after):
         for suffix in bench.BOOTS:
-            figures["slots" + suffix] = figures.pop("slot_add" + suffix) + figures.pop("slot_delete" + suffix)
+            ticks["slots" + suffix] = ticks.pop("slot_add" + suffix) + ticks.pop("slot_delete" + suffix)
     ratios = {name: after[name] / before[name] for name in before}
     dearer = [f"{name} {ratio:.3f}" for name, ratio in ratios.items()
               if ratio > (1.06 if name.startswith("slots") else 1.01)]

@@ -206,12 +206,6 @@ exit 5, eax 0x12345678, ebx 0x1234
 """
 
 
-def shared(t, program):
-    """Return the loader and the shared libraries that a program needs, the loader first."""
-    found = re.findall(r"(/\S+) \(0x", t.run(["ldd", program]).stdout)
-    return sorted(map(pathlib.Path, found), key=lambda path: not path.name.startswith("ld-"))
-
-
 NODES = ("/dev/likex", "/dev/kvm")
 
 
@@ -237,7 +231,7 @@ def in_machine(t):
         build(t, folder=folder)
     programs = [tools / "examples/mmio", tools / "tests-lib/device", tools / "tests-lib/kvm"]
     preload_library = tools / "preload/liblikex-preload.so"
-    loader, *libraries = shared(t, programs[0])
+    loader, *libraries = image.shared(programs[0])
     steps, built = machine_steps(loader, preload_library), kernel.build("host")
     initrd = image.base(built, [*programs, preload_library, loader, *libraries])
     outcome = machine.boot(machine.for_kernel(built), built, initrd, steps, t.results / "run", limit=300).require_done()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The benchmark's figures in the documents: the rows of tables that they stand in."""
+
+import re
+
+from . import bench
+from .base import TOP, write
+
+DOCUMENTS = (TOP / "README.md", TOP / "Documentation" / "benchmark.md")
+# A row of Documentation/benchmark.md for each; `scale_STEP` has rows in a table of its own.
+METRICS = ("create_first_exit", "create_next_exit", "first_run", "slot_add", "slot_delete", "close", "pio_roundtrip",
+           "mmio_roundtrip", "cpuid_exit", "cpuid_exit_full_first", "cpuid_exit_full_last", "cpuid_exit_full_absent",
+           "msr_exit", "ept_fault_4k", "vm_bytes")
+# Rows of README's table, which has ratios alone.
+README = {
+    "a VM from open to its first exit": ("create_first_exit",),
+    "a further VM of the same process": ("create_next_exit",),
+    "close it": ("close",),
+    "add, delete a memory slot": ("slot_add", "slot_delete"),
+    "a port access, to user space and back": ("pio_roundtrip",),
+    "a store to a device in user space, emulated, and back": ("mmio_roundtrip",),
+    "a CPUID exit handled in the kernel: first, last leaf": ("cpuid_exit_full_first", "cpuid_exit_full_last"),
+    "an MSR exit handled in the kernel": ("msr_exit",),
+    "first touch of a page": ("ept_fault_4k",),
+    "kernel memory of a VM": ("vm_bytes",),
+    "beside 1,000 others: create, close a VM": ("scale_create_1000", "scale_destroy_1000"),
+    "beside 1,000 others: unmap a page, change a slot": ("scale_invalidate_1000", "scale_slot_1000"),
+}
+LABELS = (*METRICS, *(f"{bench.SCALE}_{name}" for name in bench.STEPS), *README)
+
+
+def cells(label, metrics):
+    """Return the cells with figures of the row that begins with this label."""
+    if label in README:
+        return [", ".join(_ratio(metrics[name]) for name in README[label])]
+    if label in METRICS:
+        found = []
+        for suffix in bench.BOOTS:
+            entry = metrics[label + suffix]
+            found += [bench.number(entry["kvm"]), bench.number(entry["likex"]), _ratio(entry)]
+        return found
+    return [bench.number(metrics[f"{label}_{count}"][device]) for device in bench.DEVICES for count in bench.COUNTS]
+
+
+def _ratio(entry):
+    return "-" if entry["ratio"] is None else f"{entry['ratio']:.2f}"
+
+
+def rows(text, metrics):
+    """Return [(line, label, shown, measured)] of the rows with figures in a document; the last two are lists of cells."""
+    found = []
+    for line in text.splitlines():
+        label = re.match(r"\| `?([^|`]+?)`? \|", line)
+        if label and label[1] in LABELS:
+            measured = cells(label[1], metrics)
+            found.append((line, label[1], line.strip("| ").split(" | ")[-len(measured):], measured))
+    return found
+
+
+def bring_up_to_date(result):
+    """Write what was measured into the documents."""
+    for path in DOCUMENTS:
+        text = path.read_text()
+        for line, _, shown, measured in rows(text, result["metrics"]):
+            ends = " | ".join(shown) + " |"
+            text = text.replace(line, line.removesuffix(ends) + " | ".join(measured) + " |")
+        write(path, text)

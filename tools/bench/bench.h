@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the benchmark's families of metrics share: clocks and the counting of
+ * work (measure.c), the guest and its programs (guest.c), and the families, a
+ * file each.
+ */
+#ifndef LIKEX_BENCH_H
+#define LIKEX_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "vm.h"
+
+#define PAGE		0x1000UL
+#define TOUCHED		128	/* pages that AT_TOUCH faults in */
+
+/* Where each guest program lies in the guest's first page. */
+enum {
+	AT_HALT = 0x000, AT_PIO = 0x040, AT_EMPTY = 0x080, AT_CPUID = 0x0c0, AT_MSR = 0x100,
+	AT_TOUCH = 0x140, AT_CPUID_LEAF = 0x180, AT_TOUCH_ONE = 0x1c0, AT_MMIO = 0x200,
+};
+
+struct bench {
+	const char	*device;
+	double		ticks_per_ns;
+	long		clock_ticks;	/* what reading the clocks costs */
+	unsigned char	*memory;	/* guest memory, all of it touched by the host */
+	size_t		memory_size;
+};
+
+struct cost {
+	long	ticks;		/* the thread's own work */
+	long	sleeps;		/* times it waited for something */
+};
+
+/* measure.c */
+
+/* End the program if @error is negative, saying what failed. */
+void need(const char *what, int error);
+_Noreturn void die(const char *what, int error);
+
+/* Find the TSC's rate, and what measuring costs by itself. */
+void calibrate(struct bench *b);
+
+/* Work between begin() and spent(). */
+struct cost begin(void);
+struct cost spent(const struct bench *b, struct cost since);
+
+long median(long *values, size_t count);
+struct cost median_cost(const struct cost *costs, size_t count);
+
+/* Print a metric's line. */
+void print_ticks(const char *name, long ticks);
+/* Print the median, and how often the thread slept in it. */
+void print_cost(const char *name, const struct cost *costs, size_t count);
+
+/* The number after a word in a file of /proc; the sum, if several lines begin with it. */
+long sum_of(const char *path, const char *word);
+
+/*
+ * A life is about as long as the period of the timer. Begun at the same phase, all
+ * would have its interrupt at the same place, and so would the median.
+ */
+void shift_phase(int round);
+
+/* guest.c */
+
+/* Map @size bytes, by 4K pages, present, with the guest programs in the first. */
+unsigned char *guest_memory(size_t size);
+
+/* Make a VM of one slot and one vCPU that begins at AT_HALT. */
+int try_create(const struct bench *b, struct vm *vm, void *memory, size_t size);
+void create(const struct bench *b, struct vm *vm, size_t size);
+
+/* Run to an exit, which must be for @reason. */
+void run_to(struct vm *vm, int reason);
+
+/* Work of one run with these registers to the next HLT. */
+long run_program(const struct bench *b, struct vm *vm, struct kvm_regs regs);
+
+/* Have the vCPU be what KVM_GET_SUPPORTED_CPUID says; the caller frees the table. */
+struct kvm_cpuid2 *set_supported_cpuid(struct vm *vm);
+
+/* A family of metrics each. */
+void measure_life(const struct bench *b);
+void measure_slots(const struct bench *b);
+void measure_exits(const struct bench *b);
+void measure_cpuid(const struct bench *b);
+void measure_memory(const struct bench *b);
+void measure_scale(const struct bench *b);
+
+#endif

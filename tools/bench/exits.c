@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exits: to user space and back, or handled in the kernel.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <x86intrin.h>
+
+#include "bench.h"
+
+#define ROUNDTRIPS	1001
+#define LOOPS		1000
+#define ABSENT		0x3fffffff	/* a leaf beyond the last basic one */
+
+/* From user space into the guest and back: an interrupt now and then is outvoted by the median. */
+static void measure_roundtrip(struct vm *vm)
+{
+	struct kvm_regs regs = { .rip = AT_PIO, .rflags = 2 };
+	long ticks[ROUNDTRIPS], empty[ROUNDTRIPS];
+
+	need("KVM_SET_REGS", ioctl(vm->vcpu, KVM_SET_REGS, &regs) ? -errno : 0);
+	for (int i = 0; i < ROUNDTRIPS; i++) {
+		unsigned long start = __rdtsc();
+
+		empty[i] = __rdtsc() - start;
+		start = __rdtsc();
+		run_to(vm, KVM_EXIT_IO);
+		ticks[i] = __rdtsc() - start;
+	}
+	print_ticks("pio_roundtrip", median(ticks, ROUNDTRIPS) - median(empty, ROUNDTRIPS));
+}
+
+static long run_loop(const struct bench *b, struct vm *vm, unsigned int at)
+{
+	return run_program(b, vm, (struct kvm_regs){ .rip = at, .rsi = LOOPS });
+}
+
+void measure_exits(const struct bench *b)
+{
+	struct kvm_regs touch = { .rip = AT_TOUCH };
+	long empty, faulting;
+	struct vm vm;
+
+	create(b, &vm, b->memory_size);
+	run_to(&vm, KVM_EXIT_HLT);
+	measure_roundtrip(&vm);
+	/* The last OUT is completed at the next entry, which must not be a measured one. */
+	run_to(&vm, KVM_EXIT_IO);
+	empty = run_loop(b, &vm, AT_EMPTY);
+	empty = run_loop(b, &vm, AT_EMPTY);
+	print_ticks("cpuid_exit", (run_loop(b, &vm, AT_CPUID) - empty) / LOOPS);
+	print_ticks("msr_exit", (run_loop(b, &vm, AT_MSR) - empty) / LOOPS);
+	faulting = run_program(b, &vm, touch);
+	print_ticks("ept_fault_4k", (faulting - run_program(b, &vm, touch)) / TOUCHED);
+	vm_destroy(&vm);
+}
+
+static void measure_leaf(const struct bench *b, struct vm *vm, const char *name,
+			 const struct kvm_cpuid_entry2 *leaf, long empty)
+{
+	struct kvm_regs regs = {
+		.rip = AT_CPUID_LEAF, .rsi = LOOPS, .rdi = leaf->function, .rbp = leaf->index,
+	};
+
+	print_ticks(name, (run_program(b, vm, regs) - empty) / LOOPS);
+}
+
+/* CPUID with a table as a VMM sets it, by where in the table the answer is. */
+void measure_cpuid(const struct bench *b)
+{
+	const struct kvm_cpuid_entry2 absent = { .function = ABSENT };
+	struct kvm_cpuid2 *table;
+	struct vm vm;
+	long empty;
+
+	create(b, &vm, PAGE);
+	table = set_supported_cpuid(&vm);
+	run_to(&vm, KVM_EXIT_HLT);
+	empty = run_loop(b, &vm, AT_EMPTY);
+	empty = run_loop(b, &vm, AT_EMPTY);
+	measure_leaf(b, &vm, "cpuid_exit_full_first", &table->entries[0], empty);
+	measure_leaf(b, &vm, "cpuid_exit_full_last", &table->entries[table->nent - 1], empty);
+	measure_leaf(b, &vm, "cpuid_exit_full_absent", &absent, empty);
+	free(table);
+	vm_destroy(&vm);
+}

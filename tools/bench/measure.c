@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clocks, and the counting of work: ticks of the thread's own processor time.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <x86intrin.h>
+
+#include "bench.h"
+
+_Noreturn void die(const char *what, int error)
+{
+	fprintf(stderr, "likex-bench: %s: %s\n", what, strerror(-error));
+	exit(1);
+}
+
+void need(const char *what, int error)
+{
+	if (error < 0)
+		die(what, error);
+}
+
+static long now_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+/* The clock is read last at a start and first at an end, so that it alone lies between. */
+struct cost begin(void)
+{
+	struct cost at = { .sleeps = sleeps() };
+
+	at.ticks = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	return at;
+}
+
+struct cost spent(const struct bench *b, struct cost since)
+{
+	long ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	return (struct cost){
+		.ticks = (ns - since.ticks) * b->ticks_per_ns + 0.5 - b->clock_ticks,
+		.sleeps = sleeps() - since.sleeps,
+	};
+}
+
+static int by_value(const void *a, const void *b)
+{
+	long x = *(const long *)a, y = *(const long *)b;
+
+	return (x > y) - (x < y);
+}
+
+long median(long *values, size_t count)
+{
+	qsort(values, count, sizeof(*values), by_value);
+	return values[count / 2];
+}
+
+struct cost median_cost(const struct cost *costs, size_t count)
+{
+	long ticks[count], waits[count];
+
+	for (size_t i = 0; i < count; i++) {
+		ticks[i] = costs[i].ticks;
+		waits[i] = costs[i].sleeps;
+	}
+	return (struct cost){ median(ticks, count), median(waits, count) };
+}
+
+void print_ticks(const char *name, long ticks)
+{
+	printf("%s ticks %ld\n", name, ticks);
+}
+
+void print_cost(const char *name, const struct cost *costs, size_t count)
+{
+	struct cost middle = median_cost(costs, count);
+
+	print_ticks(name, middle.ticks);
+	printf("%s_sleeps count %ld\n", name, middle.sleeps);
+}
+
+void calibrate(struct bench *b)
+{
+	long reads[101], start = now_ns(CLOCK_MONOTONIC_RAW), ns;
+	unsigned long tsc = __rdtsc();
+
+	do
+		ns = now_ns(CLOCK_MONOTONIC_RAW) - start;
+	while (ns < 20000000);
+	b->ticks_per_ns = (double)(__rdtsc() - tsc) / ns;
+
+	for (size_t i = 0; i < 101; i++)
+		reads[i] = spent(b, begin()).ticks;
+	b->clock_ticks = median(reads, 101);
+}
+
+void shift_phase(int round)
+{
+	for (volatile int i = 0; i < 701 * round; i++)
+		;
+}
+
+long sum_of(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "r");
+	char line[256], key[32];
+	long number, sum = -1;
+
+	if (!file)
+		die(path, -errno);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "%31s %ld", key, &number) == 2 && !strcmp(key, word))
+			sum = sum < 0 ? number : sum + number;
+	fclose(file);
+	if (sum < 0)
+		die(path, -EIO);
+	return sum;
+}

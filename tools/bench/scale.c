@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Steps in the life of one VM, beside 1, 100 and 1,000 others in the same
+ * process. Each has memory of its own.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bench.h"
+
+#define ROUNDS	11
+#define MOST	1000
+/* Of memory available, KB: below it the kernel would begin to kill. */
+#define RESERVE	(24 * 1024)
+
+static const int counts[] = { 1, 100, MOST };
+
+enum step { CREATE, INVALIDATE, SLOT, DESTROY, STEPS };
+
+static const char *const names[STEPS] = {
+	[CREATE] = "create", [INVALIDATE] = "invalidate", [SLOT] = "slot", [DESTROY] = "destroy",
+};
+
+/* Make VMs until there are @count; false: memory does not last so far. */
+static bool grow(const struct bench *b, struct vm *vms, int from, int count, unsigned char *memory)
+{
+	for (int i = from; i < count; i++) {
+		if (sum_of("/proc/meminfo", "MemAvailable:") < RESERVE)
+			return false;
+		memcpy(memory + i * PAGE, b->memory, PAGE);
+		need("a VM beside others", try_create(b, &vms[i], memory + i * PAGE, PAGE));
+		run_to(&vms[i], KVM_EXIT_HLT);
+	}
+	return true;
+}
+
+static void change_slot(const struct bench *b, struct vm *vm)
+{
+	need("add a slot", vm_set_slot(vm, 1, 16 * PAGE, b->memory + PAGE, PAGE));
+	need("delete a slot", vm_set_slot(vm, 1, 16 * PAGE, b->memory + PAGE, 0));
+}
+
+/* Of a VM's own life, but for the slot: @other is changed, for which it is not the first time. */
+static void take_steps(const struct bench *b, struct vm *other, unsigned char *memory, int round,
+		       struct cost costs[STEPS][ROUNDS])
+{
+	struct cost start;
+	struct vm vm;
+
+	start = begin();
+	need("one more VM", try_create(b, &vm, memory, 2 * PAGE));
+	run_to(&vm, KVM_EXIT_HLT);
+	costs[CREATE][round] = spent(b, start);
+
+	/* Of two pages that are in the VM's page tables the second. */
+	run_program(b, &vm, (struct kvm_regs){ .rip = AT_TOUCH_ONE });
+	start = begin();
+	madvise(memory + PAGE, PAGE, MADV_DONTNEED);
+	costs[INVALIDATE][round] = spent(b, start);
+
+	start = begin();
+	change_slot(b, other);
+	costs[SLOT][round] = spent(b, start);
+
+	start = begin();
+	vm_destroy(&vm);
+	costs[DESTROY][round] = spent(b, start);
+	shift_phase(round);
+}
+
+void measure_scale(const struct bench *b)
+{
+	static struct vm vms[MOST];
+	struct cost costs[STEPS][ROUNDS];
+	unsigned char *memory = guest_memory((MOST + 2) * PAGE);
+	char name[64];
+	int have = 0;
+
+	memcpy(memory + MOST * PAGE, b->memory, PAGE);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		if (!grow(b, vms, have, counts[i], memory))
+			break;
+		have = counts[i];
+		change_slot(b, &vms[0]);
+		for (int round = 0; round < ROUNDS; round++)
+			take_steps(b, &vms[0], memory + MOST * PAGE, round, costs);
+		for (int step = 0; step < STEPS; step++) {
+			snprintf(name, sizeof(name), "scale_%s_%d", names[step], counts[i]);
+			print_ticks(name, median_cost(costs[step], ROUNDS).ticks);
+		}
+	}
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory slots added to a VM that has run, and deleted.
+ */
+#include "bench.h"
+
+#define ROUNDS	21
+
+void measure_slots(const struct bench *b)
+{
+	struct cost add[ROUNDS], delete[ROUNDS];
+	struct vm vm;
+
+	create(b, &vm, PAGE);
+	run_to(&vm, KVM_EXIT_HLT);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct cost start = begin();
+
+		need("slot_add", vm_set_slot(&vm, 1, 16 * PAGE, b->memory + PAGE, PAGE));
+		add[i] = spent(b, start);
+		start = begin();
+		need("slot_delete", vm_set_slot(&vm, 1, 16 * PAGE, b->memory + PAGE, 0));
+		delete[i] = spent(b, start);
+	}
+	print_cost("slot_add", add, ROUNDS);
+	print_cost("slot_delete", delete, ROUNDS);
+	vm_destroy(&vm);
+}
