@@ -367,8 +367,8 @@ def checkpatch():
     return list(dict.fromkeys(bad + _misspelt()))
 
 
-# What codespell takes for a misspelling: the Interrupt Stack Table, and a member of struct kvm_fpu.
-SPELT_SO = "ist,fpr"
+# What codespell takes for a misspelling: the Interrupt Stack Table, a member of struct kvm_fpu, and a struct file.
+SPELT_SO = "ist,fpr,filp"
 
 
 def _misspelt():

@@ -65,6 +65,14 @@ def order(t):
     t.check(_numbers(outcome.steps[0].text)["rounds"] == rounds, f"{rounds} rounds")
 
 
+@test("both.full")
+def full(t):
+    "Where no place is left for an emergency callback, KVM and a second user are refused; with one, they work."
+    outcome = _boot(t, [machine.Step("full", ["full.sh"])])
+    _passed(t, outcome)
+    t.check(_numbers(outcome.steps[0].text)["places"] == 4, "four places")
+
+
 @test("both.uret")
 def uret(t):
     "KVM guests keep their SYSCALL MSRs and TSC_AUX over 100,000 exits on each processor while a second user turns its own over."

@@ -23,7 +23,7 @@ TESTS = {
     "guest.many-opens": ("16 VMs at once, each of its own open; some go while others run.", {"life": ["*.many_opens"]}),
     "guest.kill": ("SIGKILL in the middle of 100 runs leaves no memory and no reference behind.",
                    {"life": ["*.sigkill"]}),
-    "guest.fds": ("Close against a running ioctl, mappings that outlive it, fork, exec, descriptors over sockets.",
+    "guest.fds": ("Close against a running ioctl and by io_uring, mappings, fork, exec, descriptors over sockets.",
                   {"fds": ["*"]}),
     "guest.errors": ("A table of wrong calls: each has its errno, and the VM works after each.", {"errors": ["*"]}),
     "guest.exits": ("PIO of each width, HLT, shutdown, failed entries, CPUID, signals, registers in the run page.",
@@ -63,6 +63,10 @@ TESTS = {
     "vcpu.fuzz": ("20,000 random states: refused as documented, or a defined exit; each failed entry is explained.",
                   {"fuzz": ["*.fuzz*"]}),
     "both.guests": ("VMs of KVM and of LiKeX on one processor, 100,000 exits each.", {"both": ["*"]}),
+    "both.uring-close": ("A VM of KVM whose only thread closes it from within its own KVM_RUN, by io_uring.",
+                         {"fds-kvm": ["*.uring_close"]}),
+    "host.open": ("open() of the device allocates nothing; of two threads that make a VM, one does.",
+                  {"life": ["*.open", "*.create_race"]}),
     "host.spin": ("A guest that spins leaves the host its clock, its work and its signals.", {"host": ["*.spin*"]}),
     "host.hotplug": ("The second processor goes and comes ten times under running VMs.", {"host": ["*.hotplug"]}),
 }
@@ -134,6 +138,8 @@ def _steps(flavour):
     steps += [marked("misc", ["sh", "-c", TRACED, "sh"]), marked("misc-cpuid", ["sh", "-c", TRACED, "sh", "--cpuid"]),
               marked("hello", ["hello", "/dev/likex"])]
     steps += [marked(name, [f"/tests/{name}"], scale) for name in PROGRAMS]
+    # The same fault was KVM's.
+    steps.append(marked("fds-kvm", ["env", "LIKEX_DEV=/dev/kvm", "/tests/fds"], scale))
     # What no VM holds any more can be unloaded.
     steps.append(marked("unload", ["sh", "-c", "rmmod likex && rmmod kvm_intel"]))
     if flavour == "debug":

@@ -58,6 +58,42 @@ def load_unload(t):
     t.check("rounds 20" in outcome.steps[0].text, "20 rounds")
 
 
+# What sysfs says of iTLB multihit, and how often LiKeX has warned of L1TF: after each change of what is loaded.
+REPORTED = """
+set -eu
+say() {
+	echo "$1: $(cat /sys/devices/system/cpu/vulnerabilities/itlb_multihit), $(dmesg | grep -c 'likex: L1TF') warnings"
+}
+say nothing
+modprobe likex
+say likex
+hello /dev/likex >/dev/null
+hello /dev/likex >/dev/null
+say guests
+modprobe kvm nx_huge_pages=off
+modprobe kvm_intel
+say "a vulnerable KVM"
+rmmod kvm_intel kvm
+say "no KVM"
+modprobe kvm_intel
+rmmod likex
+say "KVM alone"
+"""
+SPLIT = "KVM: Mitigation: Split huge pages"
+
+
+@test("host.reported")
+def reported(t):
+    "sysfs says what LiKeX does about iTLB multihit, alone and beside KVM; it warns of L1TF with SMT at its first VM."
+    # To Linux, two processors of Bochs are two threads of a core.
+    outcome = _boot(t, [machine.Step("reported", ["sh", "-c", REPORTED])], cpus=2)
+    t.check(outcome.steps[0].status == 0, f"exit status {outcome.steps[0].status}")
+    t.check(outcome.steps[0].text.splitlines() == [
+        "nothing: KVM: Mitigation: VMX disabled, 0 warnings", f"likex: {SPLIT}, 0 warnings",
+        f"guests: {SPLIT}, 1 warnings", "a vulnerable KVM: KVM: Vulnerable, 1 warnings",
+        f"no KVM: {SPLIT}, 1 warnings", f"KVM alone: {SPLIT}, 1 warnings"], outcome.steps[0].text)
+
+
 @test("host.no-vtx")
 def no_vtx(t):
     "Without VT-x the module is refused with -EOPNOTSUPP and one clear line, and nothing else happens."
