@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 
-from .. import kernel, packages, series, source
+from .. import kernel, layout, packages, series, source
 from ..base import BUILD, Fail, TOP, cache, capture, digest, lock, write
 from ..suite import ALONE, Failure, test
 
@@ -408,6 +408,15 @@ def other_tree(t):
         except Fail as error:
             t.check("work of yours" in str(error), str(error))
         shutil.rmtree(where)
+
+
+@test("series.layout")
+def layout_holds(t):
+    """The kernel code keeps to its layout: the tables of ioctls and capabilities are what api.rst says."""
+    tree = series.make()
+    found = [f"{rule.__name__}: {line}" for rule in layout.RULES for line in rule(tree)]
+    t.check(not found, "\n".join(found))
+    t.note(f"{len(layout.RULES)} rules, {len(layout.rows(tree))} rows of tables")
 
 
 @test("series.header-copy")
