@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 
-from . import packages, source
+from . import order, packages, source
 from .base import BUILD, Fail, LOGS, TOP, cache, capture, digest, lock, logged, say, step, write
 
 PATCHES = TOP / "patches"
@@ -27,8 +27,7 @@ _FORMAT = ["--zero-commit", "-N", "--no-signature", "--full-index", "--no-rename
 
 def names():
     """Return the patches' file names in the order of the file `series`."""
-    rows = (row.split("#")[0].split() for row in (TOP / "series").read_text().splitlines())
-    return [row[0] for row in rows if row]
+    return [name for _, patches in order.parse((TOP / "series").read_text()) for name in patches]
 
 
 def fingerprint():
@@ -160,9 +159,8 @@ def render(tree, where, base=BASE):
 
 
 def series_text(patches):
-    """Return the text of the file `series`: its comments as they are, then the patches."""
-    comments = [row for row in (TOP / "series").read_text().splitlines() if row.startswith("#")]
-    return "".join(f"{row}\n" for row in comments + patches)
+    """Return the text of the file `series`: its comments and parts as they are, with these patches."""
+    return order.render((TOP / "series").read_text(), patches)
 
 
 def export(force=False):
@@ -311,7 +309,7 @@ def differences(scratch):
 
 # What checkpatch says and is wrong about, or what is not the series' to change: kind, line of the patch, why.
 EXPLAINED = (
-    ("FILE_PATH_CHANGES", r"^diff --git a/(Documentation/virt|arch/x86|virt/likex|tools/testing/selftests/likex)/",
+    ("FILE_PATH_CHANGES", r"^diff --git a/(Documentation/virt|arch/x86|virt/likex|include/uapi/linux/likex|tools/testing/selftests/likex)",
      "MAINTAINERS names the whole folder"),
     ("SPACING", r"cpu_emergency_virt_cb \*", "a pointer to a type, which it takes for a multiplication"),
     ("SPACING", r"%l\[\w+\]", "a label of asm goto, which it takes for a remainder"),

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 
-from .. import kernel, layout, packages, series, source
+from .. import kernel, layout, packages, parts, rooms, series, source
 from ..base import BUILD, Fail, TOP, cache, capture, digest, lock, write
 from ..suite import ALONE, Failure, test
 
@@ -412,11 +412,43 @@ def other_tree(t):
 
 @test("series.layout")
 def layout_holds(t):
-    """The kernel code keeps to its layout: the tables of ioctls and capabilities are what api.rst says."""
+    """The kernel code keeps to its layout: tables as api.rst says, includes that go down, no circles, one prefix a layer."""
     tree = series.make()
-    found = [f"{rule.__name__}: {line}" for rule in layout.RULES for line in rule(tree)]
+    rules = layout.RULES + rooms.RULES
+    found = [f"{rule.__name__}: {line}" for rule in rules for line in rule(tree)]
     t.check(not found, "\n".join(found))
-    t.note(f"{len(layout.RULES)} rules, {len(layout.rows(tree))} rows of tables")
+    t.note(f"{len(rules)} rules, {len(layout.rows(tree))} rows of tables, {len(rooms.sources(tree))} files, "
+           f"circles: {', '.join(' '.join(map(_stem, one)) for one in rooms.circles(rooms.uses(tree))) or 'none'}")
+
+
+def _stem(path):
+    return pathlib.Path(path).name
+
+
+@test("series.parts")
+def parts_stand(t):
+    """Each part applies on the ones before it, has a cover letter, and can be mailed: what is mailed gives its commits."""
+    tree = series.make()
+    ranges = parts.ranges(tree)
+    t.check(sum(len(names) for _, names in parts.all_parts()) == len(series.names()), "a patch is in no part")
+    t.check(ranges[-1][2] == _git("rev-parse", "HEAD"), "the parts are not the whole series")
+    with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+        where = pathlib.Path(scratch)
+        reader = series.reader(where / "linux")
+        for part, before, last in ranges:
+            names = parts.mail(part, where / part)
+            letter = (where / part / names[0]).read_text()
+            t.check("***" not in letter and "To: " in letter, f"{part}: the cover letter is not complete")
+            t.run(["git", "am", "-q", *[where / part / name for name in names[1:]]], cwd=reader,
+                  env={"GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost"})
+            wanted = series.git("diff", "--name-only", before, last, tree=tree).split()
+            same = all(_blob(reader, "HEAD", name) == _blob(tree, last, name) for name in wanted)
+            t.check(same, f"{part}: what was mailed does not give its commits")
+    t.note(", ".join(f"{part} {len(names)}" for part, names in parts.all_parts()))
+
+
+def _blob(tree, commit, name):
+    return series.git("rev-parse", "-q", "--verify", f"{commit}:{name}", tree=tree, check=False)
 
 
 @test("series.header-copy")

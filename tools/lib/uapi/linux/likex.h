@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * LiKeX: what its user-space interface has beyond KVM's (linux/kvm.h).
+ * LiKeX: additions to the user-space interface of KVM (linux/kvm.h).
  *
- * Everything else, ioctl numbers, structures and exit reasons, is KVM's.
+ * All other ioctl numbers, structures and exit reasons are those of KVM.
  */
 #ifndef _UAPI_LINUX_LIKEX_H
 #define _UAPI_LINUX_LIKEX_H
@@ -10,18 +10,18 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* Numbers 0x20 to 0x3f of this type are LiKeX's. */
+/* LiKeX has the numbers 0x20 to 0x3f of this type. */
 #define LIKEX_IOCTL_TYPE	0xAF
 
 /**
  * struct likex_vcpu_ioctl - a vCPU ioctl and the vCPU that it is for
  * @vcpu: id of the vCPU
- * @cmd: the vCPU ioctl, one of KVM's (KVM_GET_REGS, ...) but not KVM_RUN
+ * @cmd: a vCPU ioctl of KVM (KVM_GET_REGS, ...), except KVM_RUN
  * @arg: its argument, as the third argument of ioctl(2)
  *
  * Device, VM and vCPUs share one descriptor. KVM_RUN takes the vCPU's id as its
- * argument; every other vCPU ioctl goes to the only vCPU, or, where there are
- * several, to the one named here.
+ * argument. Every other vCPU ioctl goes to the only vCPU, or, if there are several, to
+ * the one named here.
  */
 struct likex_vcpu_ioctl {
 	__u32 vcpu;
@@ -56,8 +56,8 @@ struct likex_vcpu_ioctl {
  * @access: one of LIKEX_MMIO_READ, LIKEX_MMIO_WRITE and LIKEX_MMIO_FETCH
  * @flags: LIKEX_MMIO_* bits
  *
- * With exit reason LIKEX_EXIT_MMIO it lies where the other exits' data lie in
- * struct kvm_run (at &kvm_run.hw). The instruction has had no effect and RIP is
+ * With exit reason LIKEX_EXIT_MMIO it is at &kvm_run.hw in struct kvm_run, like the
+ * data of other exits. The instruction has had no effect and RIP is
  * at its start: user space emulates it, or removes the cause, and runs again.
  * The instruction's length is not here, since the processor does not define it
  * for an EPT violation (SDM volume 3, "VM-Exit Instruction-Information Field"
