@@ -293,10 +293,6 @@ def _link(t, value, kvm="m"):
         write(passed, t.name)
 
 
-# What the host kernel has because of KVM.
-_OF_KVM = ("KVM_SMM", "KVM_HYPERV", "KVM_XEN", "X86_SGX_KVM", "X86_SGX")
-
-
 def _link_in(t, tree, out, value, kvm):
     """Link the host kernel with LiKeX and KVM set to values, in the folder of its build."""
     log = "kernel-link.log"
@@ -324,6 +320,47 @@ def _linked(out):
     if "arch/x86/likex/likex.o" in (out / "modules.order").read_text():
         return "m"
     return "?" if "likex_" in capture(["nm", out / "vmlinux"]) else "n"
+
+
+# What the host kernel has because of KVM.
+_OF_KVM = ("KVM_SMM", "KVM_HYPERV", "KVM_XEN", "X86_SGX_KVM", "X86_SGX")
+
+# What LiKeX's two folders depend on, one choice a line: (LiKeX, its KUnit suites, symbols that are turned off).
+COMBINATIONS = (
+    ("m", "m", ()),
+    ("y", "n", ("IA32_EMULATION",)),
+    ("y", "y", ("X86_MCE", "X86_MCE_INTEL", "X86_MCE_AMD", "X86_MCE_INJECT")),
+    ("m", "n", ("KVM", "KVM_INTEL", *_OF_KVM)),
+    ("m", "m", ("SMP",)),
+)
+
+
+@test("series.kconfig")
+def kconfig(t):
+    """LiKeX's folders build in each combination of symbols; what cannot be left out is selected, and its help says why."""
+    packages.need("kernel")
+    tree, out, log = series.make(), BUILD / "kernel" / "kconfig", "kernel-kconfig.log"
+    text = (tree / "arch/x86/likex/Kconfig").read_text()
+    hidden = re.findall(r"^config (LIKEX_\w+)\n\tbool\n((?:\t.*\n|\n(?=\t))*)", text, re.MULTILINE)
+    for name, body in hidden:
+        t.check(f"select {name}\n" in text and "help" in body, f"{name} is not selected, or its help does not say why")
+    built = 0
+    made_by = _made_by("gcc", "ld", kconfig)
+    for value, kunit, off in COMBINATIONS if t.exhaustive else COMBINATIONS[:2] + COMBINATIONS[3:4]:
+        passed = _passed(t, _git("rev-parse", "HEAD:arch/x86/likex", "HEAD:virt/likex"), value, kunit, repr(off), made_by)
+        if passed and passed.exists():
+            continue
+        built += 1
+        fragment = BUILD / "kernel" / "kconfig.config"
+        write(fragment, f"CONFIG_LIKEX={value}\nCONFIG_KUNIT={kunit}\nCONFIG_LIKEX_KUNIT_TEST={kunit}\n"
+                        + "".join(f"CONFIG_{name}=n\n" for name in off))
+        kernel.configure(tree, out, ("host", fragment), log)
+        said = t.run(["make", "-s", "-C", tree, f"O={out}", "-j2", "CC=ccache gcc", "HOSTCC=ccache gcc", "W=1",
+                      "arch/x86/likex/"], env=kernel.environment()).stdout
+        t.check(not re.search(r"warning|error", said, re.IGNORECASE), f"LIKEX={value}, without {' '.join(off)}:\n{said}")
+        if passed:
+            write(passed, t.name)
+    t.note(f"{len(hidden)} symbols that are selected; {built} combinations built, the others as they were when they passed")
 
 
 @test("series.link-y", lane=ALONE)
