@@ -6,6 +6,7 @@ Documentation/letters/NAME.md is the cover letter of the part NAME: the first li
 
 import pathlib
 import tempfile
+import textwrap
 
 from . import order, series
 from .base import Fail, TOP, capture, write
@@ -40,6 +41,18 @@ def letter(part):
     return subject.removeprefix("# ").strip(), body.strip()
 
 
+def _wrapped(body):
+    """Return a letter's body as mail wants it: paragraphs and list items of at most 72 columns."""
+    blocks = []
+    for block in body.split("\n\n"):
+        items = block.split("\n- ") if block.startswith("- ") else [block]
+        bullet = "- " if block.startswith("- ") else ""
+        blocks.append("\n".join(textwrap.fill(" ".join(item.removeprefix("- ").split()), 72, initial_indent=bullet,
+                                              subsequent_indent=" " * len(bullet), break_long_words=False, break_on_hyphens=False)
+                                for item in items))
+    return "\n\n".join(blocks)
+
+
 def recipients(patches, tree):
     """Return whom the kernel's get_maintainer.pl names for these patches: (to maintainers, cc lists)."""
     rows = capture(["perl", "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", "--no-n", "--roles",
@@ -68,6 +81,6 @@ def mail(part, where):
              *[f"--to={who}" for who in to], *[f"--cc={who}" for who in cc], f"{before}..{last}"]
     names = [pathlib.Path(row).name for row in capture(words, cwd=tree).splitlines()]
     cover = where / names[0]
-    text = cover.read_text().replace("*** SUBJECT HERE ***", subject).replace("*** BLURB HERE ***", body)
+    text = cover.read_text().replace("*** SUBJECT HERE ***", subject).replace("*** BLURB HERE ***", _wrapped(body))
     write(cover, text)
     return names
