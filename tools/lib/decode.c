@@ -2,8 +2,7 @@
 /*
  * Fetching and decoding, and the cache of what has been decoded.
  */
-#include "internal.h"
-#include <Zydis/Zydis.h>
+#include "vec_form.h"
 
 #define NO_MEM 0xff
 
@@ -63,9 +62,10 @@ static bool convert_register(const struct insn *in, struct opr *o, ZydisRegister
 		return true;
 	case ZYDIS_REGCLASS_XMM:
 	case ZYDIS_REGCLASS_YMM:
+	case ZYDIS_REGCLASS_ZMM:
 		o->type = OPR_VEC;
 		o->reg = ZydisRegisterGetId(reg);
-		return o->reg < 16;
+		return true;
 	case ZYDIS_REGCLASS_SEGMENT:
 		o->type = OPR_SREG;
 		o->reg = ZydisRegisterGetId(reg);
@@ -176,18 +176,36 @@ static void fix_segment(struct insn *in, const ZydisDecodedInstruction *z)
 		in->seg = SEG_DS;
 }
 
+/* All operands but an EVEX mask, which is in->ev's. */
+static bool convert_operands(struct insn *in, const ZydisDecodedInstruction *z,
+			     const ZydisDecodedOperand *ops)
+{
+	unsigned int i;
+
+	in->nopr = 0;
+	for (i = 0; i < z->operand_count_visible; i++) {
+		if (ops[i].encoding == ZYDIS_OPERAND_ENCODING_MASK)
+			continue;
+		if (in->nopr == ARRAY_SIZE(in->opr) ||
+		    !convert_operand(in, in->nopr, &ops[i]))
+			return false;
+		in->nopr++;
+	}
+	return true;
+}
+
 /* Whether the instruction is one that is emulated; if so, all about it. */
 static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
 		    const ZydisDecodedOperand *ops)
 {
 	bool one_byte = z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
-	unsigned int i;
 
 	in->op = op_lookup(z->mnemonic, one_byte);
 	if (!in->op || z->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
 		return false;
+	in->evex = z->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
 	if (z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-	    z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
+	    z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX && !in->evex)
 		return false;
 	in->vex = z->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
 	in->len = z->length;
@@ -199,15 +217,38 @@ static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
 		convert_string(in, z, ops);
 		return true;
 	}
-	in->nopr = z->operand_count_visible;
-	if (in->nopr > ARRAY_SIZE(in->opr))
+	if (in->op->exec == exec_xlat)
+		in->seg = ZydisRegisterGetId(ops[1].mem.segment);
+	if (!convert_operands(in, z, ops))
 		return false;
-	for (i = 0; i < in->nopr; i++)
-		if (!convert_operand(in, i, &ops[i]))
-			return false;
+	if (in->op->exec == exec_enter)
+		in->imm = ops[0].imm.value.u | ops[1].imm.value.u << 16;
+	if (in->evex)
+		evex_convert(in, z, ops);
 	fix_base(in, z);
 	fix_segment(in, z);
 	in->access = mem_access(in);
+	return true;
+}
+
+/* Whether it is one that has a stub; if so, all about it. */
+static bool convert_stub(const struct likex_emul *e, struct insn *in,
+			 const ZydisDecodedInstruction *z,
+			 const ZydisDecodedOperand *ops)
+{
+	unsigned int i;
+
+	in->len = z->length;
+	in->osize = z->operand_width / 8;
+	in->asize = z->address_width / 8;
+	in->lock = false;
+	if (!stub_convert(e, in, z, ops))
+		return false;
+	for (i = 0; i < z->operand_count_visible; i++)
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    !convert_mem(in, &ops[i].mem))
+			return false;
+	fix_base(in, z);
 	return true;
 }
 
@@ -321,7 +362,7 @@ static int decode_bytes(struct likex_emul *e, struct fetch *f,
 	}
 	if (!ZYAN_SUCCESS(status))
 		return decode_error(e, f, status);
-	if (!convert(&new, &z, ops))
+	if (!convert(&new, &z, ops) && !convert_stub(e, &new, &z, ops))
 		return refuse(e, f, z.length, LIKEX_WHY_INSN);
 	memcpy(new.bytes, f->bytes, new.len);
 	memcpy(new.head, f->bytes, new.len);

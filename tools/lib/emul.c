@@ -2,7 +2,7 @@
 /*
  * One instruction from beginning to end: what the public functions do.
  */
-#include "internal.h"
+#include "vec_form.h"
 #include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -173,10 +173,56 @@ static int commit_locked(struct likex_emul *e)
 	return 0;
 }
 
+/* How far the bytes from @pos on are alike: all written, or none. */
+static unsigned int run_end(const struct staged *w)
+{
+	bool on = w->enable >> w->pos & 1;
+	unsigned int end = w->pos + 1;
+
+	while (end < w->len && (w->enable >> end & 1) == on)
+		end++;
+	return end;
+}
+
+/* Of a masked store, what lies from @pos on in one page and is written at once. */
+static int commit_run(struct likex_emul *e, unsigned int end)
+{
+	struct staged *w = &e->wr;
+	unsigned int i = w->pos >= w->span.len[0], from = i ? w->span.len[0] : 0;
+	unsigned int at = w->pos - from, len = end - w->pos;
+	u8 *host = span_host(e, &w->span, i);
+
+	if (len > w->span.len[i] - at)
+		len = w->span.len[i] - at;
+	if (!host)
+		return commit_device(e, w->span.gpa[i] + at, len);
+	host_copy(host + at, w->data + w->pos, len);
+	w->pos += len;
+	return 0;
+}
+
+static int commit_masked(struct likex_emul *e)
+{
+	struct staged *w = &e->wr;
+	unsigned int end;
+	int r = 0;
+
+	while (w->pos < w->len && !r) {
+		end = run_end(w);
+		if (w->enable >> w->pos & 1)
+			r = commit_run(e, end);
+		else
+			w->pos = end;
+	}
+	return r;
+}
+
 static int commit_memory(struct likex_emul *e)
 {
 	const struct span *s = &e->wr.span;
 
+	if (e->wr.masked)
+		return commit_masked(e);
 	/* A device has no atomic access: it sees a read, then a write. */
 	if (e->wr.locked && s->host[0] && (!s->len[1] || s->host[1]))
 		return commit_locked(e);
@@ -232,6 +278,11 @@ static int commit(struct likex_emul *e, bool waited)
 			return r;
 		}
 	}
+	if (e->fx_staged) {
+		r = x87_commit(e);
+		if (r)
+			return r;
+	}
 	/* It may fail; what loads a vector register writes no memory. */
 	if ((e->events & LIKEX_EVENT_FPU) && e->ops->fpu_put) {
 		r = e->ops->fpu_put(e->ctx);
@@ -272,12 +323,12 @@ static int execute(struct likex_emul *e, const struct insn *in)
 	e->log_pos = 0;
 	e->again = false;
 	e->new_seg_nr = REG_NONE;
-	if (in->op->flags & OP_VEC) {
+	if (in->op->flags & (OP_VEC | OP_X87)) {
 		r = vector_check(e, in);
 		if (r)
 			return r;
 	}
-	if (in->mem != REG_NONE && !(in->op->flags & OP_SELF)) {
+	if (in->mem != REG_NONE && !(in->op->flags & OP_SELF) && !in->evex) {
 		r = resolve(e, in);
 		if (r)
 			return r;
@@ -363,6 +414,7 @@ static int begin(struct likex_emul *e)
 	e->log_len = 0;
 	e->rep_done = 0;
 	e->events = 0;
+	e->fx_staged = false;
 	e->begin_flags = e->step->regs->rflags;
 	if (why)
 		return emul_unsupported(e, why);
@@ -424,13 +476,13 @@ int likex_emul_translate(struct likex_emul *e, struct likex_step *step,
 	return walk(e, lin, access & (PF_W | PF_U | PF_I), gpa);
 }
 
-/* The upper halves of ZMM0-15 are not at the same place in all processors. */
-static u32 zmm_hi256_offset(void)
+/* The state of AVX-512 is not at the same place in all processors. */
+static u32 xsave_offset(unsigned int component, u32 usual)
 {
 	unsigned int a, b = 0, c, d;
 
-	if (!__get_cpuid_count(0xd, 6, &a, &b, &c, &d) || !b)
-		return 1152;
+	if (!__get_cpuid_count(0xd, component, &a, &b, &c, &d) || !b)
+		return usual;
 	return b;
 }
 
@@ -457,7 +509,10 @@ struct likex_emul *likex_emul_new(const struct likex_emul_ops *ops, void *ctx,
 	if (!e->cfg.rep_budget)
 		e->cfg.rep_budget = REP_BUDGET;
 	e->rsvd_phys = (BIT(52) - 1) & ~(BIT(e->cfg.maxphyaddr) - 1);
-	e->zmm_hi256 = zmm_hi256_offset();
+	e->opmask = xsave_offset(5, 1088);
+	e->zmm_hi256 = xsave_offset(6, 1152);
+	e->zmm_hi16 = xsave_offset(7, 1664);
+	e->host = stub_host();
 	/* No control register is all ones: the first call looks. */
 	e->mode.cr0 = ~0ull;
 	return e;

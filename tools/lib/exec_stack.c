@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * PUSH and POP, near CALL, JMP and RET.
+ * PUSH and POP, near CALL, JMP and RET, ENTER and LEAVE.
  */
 #include "internal.h"
 
@@ -139,4 +139,180 @@ int exec_ret(struct likex_emul *e, const struct insn *in)
 	if (in->nopr)
 		move_rsp(e, in->imm);
 	return branch(e, target, in->osize);
+}
+
+/* Flags that POPF may change, at this privilege. */
+static u64 popf_mask(const struct likex_emul *e, unsigned int size)
+{
+	u64 mask = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
+	unsigned int iopl = e->r[REG_RFLAGS] >> FLAG_IOPL_SHIFT & 3;
+
+	if (e->mode.cpl == 0)
+		mask |= FLAG_IOPL;
+	if (e->mode.cpl <= iopl)
+		mask |= FLAG_IF;
+	if (size > 2)
+		mask |= FLAG_AC | FLAG_ID;
+	return mask;
+}
+
+/* In virtual-8086 mode PUSHF and POPF are the monitor's, unless IOPL is 3. */
+static int flags_allowed(struct likex_emul *e, const struct insn *in)
+{
+	if (!e->mode.vm86 || (e->r[REG_RFLAGS] & FLAG_IOPL) == FLAG_IOPL)
+		return 0;
+	if ((e->sregs->cr4 & CR4_VME) && in->osize == 2)
+		return emul_unsupported(e, LIKEX_WHY_MODE);
+	return emul_fault(e, VEC_GP, 0);
+}
+
+int exec_pushf(struct likex_emul *e, const struct insn *in)
+{
+	int r = flags_allowed(e, in);
+
+	return r ? r : push(e, e->r[REG_RFLAGS] & ~(FLAG_RF | FLAG_VM), in->osize);
+}
+
+int exec_popf(struct likex_emul *e, const struct insn *in)
+{
+	u64 v, mask = popf_mask(e, in->osize);
+	int r = flags_allowed(e, in);
+
+	if (!r)
+		r = pop(e, &v, in->osize);
+	if (r)
+		return r;
+	e->flags = (e->flags & ~mask) | (v & mask);
+	return 0;
+}
+
+/*
+ * The @len bytes at @off of the stack, in parts of @size. What goes round the
+ * end of the segment is left alone.
+ */
+static int stack_span(struct likex_emul *e, struct span *s, u64 off, unsigned int len,
+		      unsigned int size, bool write)
+{
+	u64 mask = size_mask(stack_width(e));
+	struct span first;
+	int r;
+
+	off &= mask;
+	if (off + len - 1 > mask)
+		return emul_unsupported(e, LIKEX_WHY_INSN);
+	/* The alignment that counts is that of each part. */
+	r = mem_resolve(e, &first, SEG_SS, off + (write ? len - size : 0), size, write);
+	return r ? r : mem_resolve(e, s, SEG_SS, off, len, write);
+}
+
+/* Registers as PUSHA leaves them in memory, from the lowest address on. */
+static const u8 pusha_order[8] = {
+	REG_RDI, REG_RSI, REG_RBP, REG_RSP, REG_RBX, REG_RDX, REG_RCX, REG_RAX,
+};
+
+int exec_pusha(struct likex_emul *e, const struct insn *in)
+{
+	unsigned int size = in->osize, i;
+	u8 data[8 * 4];
+	struct span s;
+	int r;
+
+	for (i = 0; i < 8; i++)
+		memcpy(data + i * size, &e->r[pusha_order[i]], size);
+	move_rsp(e, -(s64)(8 * size));
+	r = stack_span(e, &s, e->new.rsp, 8 * size, size, true);
+	if (r)
+		return r;
+	stage_write(e, &s, data);
+	return 0;
+}
+
+int exec_popa(struct likex_emul *e, const struct insn *in)
+{
+	unsigned int size = in->osize, i;
+	u8 data[8 * 4];
+	struct span s;
+	u64 v = 0;
+	int r;
+
+	r = stack_span(e, &s, e->new.rsp, 8 * size, size, false);
+	if (!r)
+		r = span_read(e, &s, data);
+	if (r)
+		return r;
+	move_rsp(e, 8 * size);
+	for (i = 0; i < 8; i++) {
+		memcpy(&v, data + i * size, size);
+		if (pusha_order[i] != REG_RSP)
+			gpr_write(e, pusha_order[i], size, v);
+	}
+	return 0;
+}
+
+/* The frame pointers of the procedures around this one, as ENTER copies them. */
+static int read_display(struct likex_emul *e, u8 *to, unsigned int level, unsigned int size)
+{
+	u64 mask = size_mask(stack_width(e));
+	struct span s;
+	unsigned int i;
+	int r;
+
+	for (i = 1; i < level; i++) {
+		r = mem_resolve(e, &s, SEG_SS, (e->r[REG_RBP] - (u64)i * size) & mask, size,
+				false);
+		if (!r)
+			r = span_read(e, &s, to + (level - i) * size);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * ENTER: RBP, the display and the new frame's own pointer are pushed; as much
+ * of a display as one store can have.
+ */
+int exec_enter(struct likex_emul *e, const struct insn *in)
+{
+	unsigned int size = in->osize, level = in->imm >> 16 & 31;
+	unsigned int len = (level + 1) * size;
+	u8 data[WRITE_MAX] = { 0 };
+	struct span s, top;
+	u64 frame;
+	int r;
+
+	if (len > WRITE_MAX)
+		return emul_unsupported(e, LIKEX_WHY_INSN);
+	move_rsp(e, -(s64)size);
+	frame = e->new.rsp;
+	move_rsp(e, -(s64)(len - size));
+	memcpy(data + len - size, &e->r[REG_RBP], size);
+	if (level)
+		memcpy(data, &frame, size);
+	r = stack_span(e, &s, e->new.rsp, len, size, true);
+	if (!r)
+		r = read_display(e, data, level, size);
+	if (r)
+		return r;
+	move_rsp(e, -(s64)(in->imm & 0xffff));
+	/* It faults where a push to the new top would. */
+	r = mem_resolve(e, &top, SEG_SS, e->new.rsp & size_mask(stack_width(e)), size, true);
+	if (r)
+		return r;
+	gpr_write(e, REG_RBP, size, frame);
+	stage_write(e, &s, data);
+	return 0;
+}
+
+int exec_leave(struct likex_emul *e, const struct insn *in)
+{
+	u64 mask = size_mask(stack_width(e)), v;
+	int r;
+
+	e->new.rsp = (e->new.rsp & ~mask) | (e->r[REG_RBP] & mask);
+	r = pop(e, &v, in->osize);
+	if (r)
+		return r;
+	gpr_write(e, REG_RBP, in->osize, v);
+	return 0;
 }

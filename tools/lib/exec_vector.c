@@ -9,9 +9,6 @@
 #define XSAVE_XMM   160
 #define XSAVE_BV    512
 #define XSAVE_YMMH  576
-#define XSTATE_SSE  BIT(1)
-#define XSTATE_AVX  BIT(2)
-#define XSTATE_ZMMH BIT(6)
 
 #define VEC_REGS 16
 
@@ -25,7 +22,7 @@ static u8 *ymmh_at(void *xsave, size_t reg)
 	return (u8 *)xsave + XSAVE_YMMH + reg * 16;
 }
 
-static u64 *xstate_bv(void *xsave)
+u64 *xstate_bv(void *xsave)
 {
 	return (u64 *)((u8 *)xsave + XSAVE_BV);
 }
@@ -35,7 +32,7 @@ static u64 *xstate_bv(void *xsave)
  * area holds. Before one register of it is changed, the others have to be
  * made what they count as.
  */
-static void materialize(void *xsave, u64 component, unsigned int at,
+void xstate_materialize(void *xsave, u64 component, unsigned int at,
 			unsigned int len)
 {
 	u64 *bv = xstate_bv(xsave);
@@ -46,7 +43,7 @@ static void materialize(void *xsave, u64 component, unsigned int at,
 	*bv |= component;
 }
 
-static void vec_get(void *xsave, unsigned int reg, u8 v[WRITE_MAX])
+void vec_get(void *xsave, unsigned int reg, u8 v[WRITE_MAX])
 {
 	u64 bv = *xstate_bv(xsave);
 
@@ -57,24 +54,24 @@ static void vec_get(void *xsave, unsigned int reg, u8 v[WRITE_MAX])
 		memcpy(v + 16, ymmh_at(xsave, reg), 16);
 }
 
-static void vec_set_xmm(void *xsave, unsigned int reg, const u8 *v)
+void vec_set_xmm(void *xsave, unsigned int reg, const u8 *v)
 {
-	materialize(xsave, XSTATE_SSE, XSAVE_XMM, VEC_REGS * 16);
+	xstate_materialize(xsave, XSTATE_SSE, XSAVE_XMM, VEC_REGS * 16);
 	memcpy(xmm_at(xsave, reg), v, 16);
 }
 
 /* A VEX-encoded instruction clears all of the register that it does not write. */
-static void vec_set_ymm(const struct likex_emul *e, void *xsave,
-			unsigned int reg, const u8 *v)
+void vec_set_ymm(const struct likex_emul *e, void *xsave, unsigned int reg,
+		 const u8 *v)
 {
 	vec_set_xmm(xsave, reg, v);
-	materialize(xsave, XSTATE_AVX, XSAVE_YMMH, VEC_REGS * 16);
+	xstate_materialize(xsave, XSTATE_AVX, XSAVE_YMMH, VEC_REGS * 16);
 	memcpy(ymmh_at(xsave, reg), v + 16, 16);
 	if (*xstate_bv(xsave) & XSTATE_ZMMH)
 		memset((u8 *)xsave + e->zmm_hi256 + (size_t)reg * 32, 0, 32);
 }
 
-static int fpu_get(struct likex_emul *e, struct likex_fpu *fpu)
+int fpu_get(struct likex_emul *e, struct likex_fpu *fpu)
 {
 	int r;
 
@@ -92,17 +89,19 @@ static int fpu_get(struct likex_emul *e, struct likex_fpu *fpu)
 int vector_check(struct likex_emul *e, const struct insn *in)
 {
 	const struct kvm_sregs *s = e->sregs;
+	u64 need = XSTATE_SSE | XSTATE_AVX | (in->evex ? XSTATE_512 : 0);
 	struct likex_fpu fpu = { 0 };
 	int r;
 
-	if (in->vex) {
+	if (in->op->flags & OP_X87)
+		return x87_check(e, in);
+	if (in->vex || in->evex) {
 		if (e->mode.real || !(s->cr4 & CR4_OSXSAVE))
 			return emul_fault_noerr(e, VEC_UD);
 		r = fpu_get(e, &fpu);
 		if (r)
 			return r;
-		if ((fpu.xcr0 & (XSTATE_SSE | XSTATE_AVX)) !=
-		    (XSTATE_SSE | XSTATE_AVX))
+		if ((fpu.xcr0 & need) != need)
 			return emul_fault_noerr(e, VEC_UD);
 	} else if ((s->cr0 & CR0_EM) || !(s->cr4 & CR4_OSFXSR)) {
 		return emul_fault_noerr(e, VEC_UD);
@@ -217,6 +216,8 @@ int exec_vector(struct likex_emul *e, const struct insn *in)
 	struct likex_fpu fpu = { 0 };
 	int r;
 
+	if (in->evex)
+		return exec_evex(e, in);
 	if (in->mem == REG_NONE && in->op->sub != VEC_FULL &&
 	    in->opr[0].type == OPR_VEC && in->opr[1].type == OPR_VEC)
 		return emul_unsupported(e, LIKEX_WHY_INSN);

@@ -3,7 +3,8 @@
  * What the parts of the emulator share.
  *
  * Direction of calls: emul.c -> decode.c, exec_*.c -> operand.c -> mem.c ->
- * segment.c, walk.c. Nothing calls upwards.
+ * segment.c, walk.c. decode.c calls vec_form.c, exec_stub.c the stubs of
+ * stubs.S. Nothing calls upwards.
  *
  * How an instruction is executed: handlers only read, and stage what they
  * change: registers in emul->new, the one memory write in emul->wr. commit()
@@ -43,13 +44,16 @@ typedef uint64_t __attribute__((may_alias)) reg64;
 #define CR0_PE BIT(0)
 #define CR0_EM BIT(2)
 #define CR0_TS BIT(3)
+#define CR0_NE BIT(5)
 #define CR0_WP BIT(16)
 #define CR0_AM BIT(18)
 #define CR0_PG BIT(31)
 
+#define CR4_VME        BIT(0)
 #define CR4_PSE        BIT(4)
 #define CR4_PAE        BIT(5)
 #define CR4_OSFXSR     BIT(9)
+#define CR4_OSXMM      BIT(10)
 #define CR4_LA57       BIT(12)
 #define CR4_OSXSAVE    BIT(18)
 #define CR4_SMEP       BIT(20)
@@ -71,16 +75,21 @@ typedef uint64_t __attribute__((may_alias)) reg64;
 #define FLAG_ZF   BIT(6)
 #define FLAG_SF   BIT(7)
 #define FLAG_TF   BIT(8)
+#define FLAG_IF   BIT(9)
 #define FLAG_DF   BIT(10)
 #define FLAG_OF   BIT(11)
+#define FLAG_IOPL_SHIFT 12
+#define FLAG_IOPL (3ull << FLAG_IOPL_SHIFT)
+#define FLAG_NT   BIT(14)
 #define FLAG_RF   BIT(16)
 #define FLAG_VM   BIT(17)
 #define FLAG_AC   BIT(18)
+#define FLAG_ID   BIT(21)
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 enum vector {
 	VEC_DE = 0, VEC_UD = 6, VEC_NM = 7, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13,
-	VEC_PF = 14, VEC_AC = 17,
+	VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_XM = 19,
 };
 
 /* An access: bits as in the page-fault error code, and two of our own. */
@@ -149,11 +158,35 @@ typedef int (*exec_fn)(struct likex_emul *e, const struct insn *in);
 #define OP_ALIGN 0x10		/* a vector in memory must be aligned */
 #define OP_LOCK  0x20		/* locked without a prefix */
 #define OP_VEC   0x40		/* needs the vector unit to be on */
+#define OP_X87   0x80		/* needs the x87 unit to be on, for x87 or MMX */
 
 struct op {
 	exec_fn exec;
 	u8 sub;			/* meaning is the handler's */
 	u8 flags;
+};
+
+/*
+ * How the mask of an EVEX instruction applies. Bit n of the mask is element n
+ * of the result, and element n % mem_count of the operand in memory.
+ */
+struct evex_form {
+	u8 k;			/* number of the mask register; 0: no mask */
+	bool zero;		/* what is masked off becomes zero, else it stays */
+	bool whole;		/* memory is read whatever the mask says */
+	bool bcast;		/* one element in memory stands for all */
+	u8 elem, count;		/* of the result: bytes each, number */
+	u8 mem_elem, mem_count;	/* of the operand in memory */
+};
+
+/* Where a stub's registers come from and go to: see stubs.S. */
+struct stub_form {
+	u32 code;		/* offset in stub_code */
+	u8 reg_type;		/* enum stub_reg: operand in ModRM.reg */
+	u8 reg, vvvv, is4;	/* the guest's register numbers */
+	u8 gpr_size;		/* bytes of a general register that is written */
+	u8 width;		/* bytes of the vector register that is written */
+	u8 out;			/* STUB_OUT_* */
 };
 
 /* A decoded instruction. Small, so that many fit the cache. */
@@ -171,18 +204,23 @@ struct insn {
 	u8 rep;			/* 0, 0xf2 or 0xf3, for string instructions */
 	bool lock;
 	bool vex;
+	bool evex;		/* needs the state of AVX-512 */
 	u8 seg, base, index, scale;
 	u8 mem;			/* which operand is in memory; 0xff: none */
 	u8 access;		/* PF_W if that operand is written */
 	u8 nopr;
 	struct opr opr[3];
+	struct evex_form ev;	/* if @evex */
+	struct stub_form stub;	/* if @op is a stub's */
 };
 
 #define CACHE_SIZE 64		/* power of two */
 #define LEVELS_MAX 5
-#define WRITE_MAX 32		/* the widest memory operand: a 256-bit vector */
-/* The most reads one iteration does: CMPS, two of them on a page border. */
-#define LOG_SIZE 12
+#define WRITE_MAX 64		/* the widest memory operand: a 512-bit vector */
+/* The most reads one iteration does: a vector of which every other byte is masked off. */
+#define LOG_SIZE 33
+
+#define FX_SIZE 160		/* x87 in the XSAVE area */
 
 /* The entries that the last usual walk went through. */
 struct trail {
@@ -221,6 +259,8 @@ struct staged {
 	u8 len;			/* 0: no write */
 	u8 pos;			/* bytes already written */
 	bool locked;
+	bool masked;		/* only bytes in @enable are written */
+	u64 enable;
 };
 
 enum phase {
@@ -265,7 +305,12 @@ struct likex_emul {
 	struct trail trail;
 	struct code_page code;
 	const struct insn *cur;	/* for messages; NULL while decoding */
-	u32 zmm_hi256;		/* where the XSAVE area has ZMM0-15's upper halves */
+	u32 zmm_hi256;		/* where the XSAVE area has ZMM0-15's upper halves, */
+	u32 zmm_hi16;		/* ZMM16-31 */
+	u32 opmask;		/* and K0-7 */
+	u64 host;		/* what stubs this processor can run: enum stub_host */
+	bool fx_staged;		/* @fx is to be the x87 state */
+	u8 fx[FX_SIZE];
 	struct likex_emul_stats stats;
 	struct insn cache[CACHE_SIZE];
 };
@@ -335,6 +380,7 @@ static inline void stage_value(struct likex_emul *e, const struct span *s, u64 v
 	e->wr.len = s->len[0] + s->len[1];
 	e->wr.pos = 0;
 	e->wr.locked = false;
+	e->wr.masked = false;
 	memcpy(e->wr.data, &value, sizeof(value));
 }
 
@@ -405,6 +451,78 @@ int exec_nop(struct likex_emul *e, const struct insn *in);
 int exec_string(struct likex_emul *e, const struct insn *in);
 int exec_vector(struct likex_emul *e, const struct insn *in);
 int vector_check(struct likex_emul *e, const struct insn *in);
+
+/* Components of the XSAVE area. */
+#define XSTATE_X87  BIT(0)
+#define XSTATE_SSE  BIT(1)
+#define XSTATE_AVX  BIT(2)
+#define XSTATE_MASK BIT(5)
+#define XSTATE_ZMMH BIT(6)
+#define XSTATE_ZMM16 BIT(7)
+#define XSTATE_512  (XSTATE_MASK | XSTATE_ZMMH | XSTATE_ZMM16)
+
+#define XSAVE_MXCSR 24
+
+/* exec_vector.c: vector registers in the XSAVE area */
+u64 *xstate_bv(void *xsave);
+void xstate_materialize(void *xsave, u64 component, unsigned int at, unsigned int len);
+void vec_get(void *xsave, unsigned int reg, u8 v[WRITE_MAX]);
+void vec_set_xmm(void *xsave, unsigned int reg, const u8 *v);
+void vec_set_ymm(const struct likex_emul *e, void *xsave, unsigned int reg, const u8 *v);
+int __must_check fpu_get(struct likex_emul *e, struct likex_fpu *fpu);
+
+/* exec_evex.c */
+void zmm_get(const struct likex_emul *e, void *xsave, unsigned int reg, u8 v[WRITE_MAX]);
+void zmm_set(const struct likex_emul *e, void *xsave, unsigned int reg, const u8 *v);
+u64 opmask_get(const struct likex_emul *e, void *xsave, unsigned int k);
+void opmask_set(const struct likex_emul *e, void *xsave, unsigned int k, u64 v);
+u64 evex_bytes(const struct insn *in, u64 mask);
+int __must_check masked_resolve(struct likex_emul *e, const struct insn *in, u64 bytes);
+int __must_check masked_read(struct likex_emul *e, u64 bytes, u8 *to);
+void masked_stage(struct likex_emul *e, u64 bytes, const u8 *data);
+int exec_evex(struct likex_emul *e, const struct insn *in);
+int exec_movdir64b(struct likex_emul *e, const struct insn *in);
+int exec_mxcsr(struct likex_emul *e, const struct insn *in);
+
+/* exec_stub.c */
+int exec_stub(struct likex_emul *e, const struct insn *in);
+int exec_x87_control(struct likex_emul *e, const struct insn *in);
+int x87_check(struct likex_emul *e, const struct insn *in);
+int x87_commit(struct likex_emul *e);
+
+/* exec_bits.c */
+int exec_scan(struct likex_emul *e, const struct insn *in);
+int exec_crc32(struct likex_emul *e, const struct insn *in);
+int exec_bmi(struct likex_emul *e, const struct insn *in);
+int exec_mulx(struct likex_emul *e, const struct insn *in);
+int exec_adx(struct likex_emul *e, const struct insn *in);
+int exec_xlat(struct likex_emul *e, const struct insn *in);
+int exec_flush(struct likex_emul *e, const struct insn *in);
+
+/* exec_stack.c */
+int exec_pushf(struct likex_emul *e, const struct insn *in);
+int exec_popf(struct likex_emul *e, const struct insn *in);
+int exec_pusha(struct likex_emul *e, const struct insn *in);
+int exec_popa(struct likex_emul *e, const struct insn *in);
+int exec_enter(struct likex_emul *e, const struct insn *in);
+int exec_leave(struct likex_emul *e, const struct insn *in);
+
+enum scan_op { SCAN_BSF, SCAN_BSR, SCAN_TZCNT, SCAN_LZCNT, SCAN_POPCNT };
+enum bmi_op {
+	BMI_ANDN, BMI_BEXTR, BMI_BLSI, BMI_BLSMSK, BMI_BLSR, BMI_BZHI, BMI_PDEP,
+	BMI_PEXT, BMI_RORX, BMI_SARX, BMI_SHLX, BMI_SHRX,
+};
+
+/* The kinds of stubs, in the order that stubs.S has, and what runs them. */
+enum stub_kind { STUB_SSE, STUB_MMX, STUB_X87, STUB_VEX, STUB_EVEX };
+enum stub_reg { STUB_REG_NONE, STUB_REG_VEC, STUB_REG_MMX, STUB_REG_GPR, STUB_REG_MASK };
+
+#define STUB_OUT_REG   0x01	/* writes the operand in ModRM.reg, */
+#define STUB_OUT_VVVV  0x02	/* that in VEX.vvvv, */
+#define STUB_OUT_XMM0  0x04
+#define STUB_OUT_ECX   0x08
+#define STUB_OUT_FLAGS 0x10
+#define STUB_OUT_REAL  0x20	/* x87: rounds to a real number */
 
 enum string_op {
 	STR_MOVS, STR_CMPS, STR_STOS, STR_LODS, STR_SCAS, STR_INS, STR_OUTS,

@@ -83,5 +83,6 @@ void stage_write(struct likex_emul *e, const struct span *s, const void *data)
 	e->wr.len = s->len[0] + s->len[1];
 	e->wr.pos = 0;
 	e->wr.locked = false;
+	e->wr.masked = false;
 	memcpy(e->wr.data, data, e->wr.len);
 }

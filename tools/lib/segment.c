@@ -60,6 +60,9 @@ static bool misaligned(const struct likex_emul *e, u64 lin, unsigned int len)
 	if (e->mode.cpl != 3 || !(e->sregs->cr0 & CR0_AM) ||
 	    !(e->r[REG_RFLAGS] & FLAG_AC))
 		return false;
+	/* A real of 80 bits counts as one of 64. */
+	if (len == 10)
+		len = 8;
 	return len <= 8 && (lin & (len - 1));
 }
 
