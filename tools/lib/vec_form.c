@@ -160,6 +160,12 @@ static const ZydisDecodedOperand *memory_operand(const ZydisDecodedInstruction *
 	return NULL;
 }
 
+/* Never 0: a mask's elements are bits. */
+static unsigned int element_bytes(const ZydisDecodedOperand *o)
+{
+	return o->element_size < 8 ? 1 : o->element_size / 8;
+}
+
 /*
  * Elements of the result and of memory, each a load's. Where the two differ in
  * number, the instruction converts to fewer (then the mask counts memory's),
@@ -170,19 +176,17 @@ static void elements(struct evex_form *f, const ZydisDecodedInstruction *z,
 {
 	unsigned int bytes = mem->size / 8;
 
-	f->mem_elem = mem->element_size / 8;
+	f->mem_elem = element_bytes(mem);
 	f->mem_count = bytes / f->mem_elem;
-	f->elem = dst->element_size / 8;
+	f->elem = element_bytes(dst);
 	f->count = dst->size / 8 / f->elem;
-	if (ZydisRegisterGetClass(dst->reg.value) == ZYDIS_REGCLASS_MASK) {
-		f->elem = 0;
+	if (ZydisRegisterGetClass(dst->reg.value) == ZYDIS_REGCLASS_MASK)
 		f->count = f->mem_count;
-	}
 	if (z->avx.broadcast.is_static || f->whole)
 		return;
 	if (f->count > f->mem_count)
 		f->count = f->mem_count;
-	if (f->count < f->mem_count) {
+	if (f->count && f->count < f->mem_count) {
 		f->mem_elem = bytes / f->count;
 		f->mem_count = f->count;
 	}
@@ -203,7 +207,7 @@ void evex_convert(struct insn *in, const ZydisDecodedInstruction *z,
 		mem = &ops[z->operand_count_visible - 1];
 	if (mem == ops) {
 		/* A store: the mask is that of memory. */
-		f->mem_elem = is_scalar(z->meta.isa_set) ? mem->size / 8 : mem->element_size / 8;
+		f->mem_elem = is_scalar(z->meta.isa_set) ? mem->size / 8 : element_bytes(mem);
 		f->mem_count = f->count = mem->size / 8 / f->mem_elem;
 		return;
 	}

@@ -70,6 +70,18 @@ def native_rsp(t):
     note_lines(t, said, r"^this processor", r"cases, ")
 
 
+@test("lib.libc")
+def libc(t):
+    """The C library's memory and string functions on a device, in three variants: nothing refused, no byte wrong."""
+    tool, ran = program(t, "libc"), 0
+    for level in ("avx512", "avx2", "sse2"):
+        done = t.run([tool, "--level", level], status=None, timeout=300)
+        t.note(done.stdout.splitlines()[-1])
+        t.check(done.returncode in (0, SKIPPED), "\n".join(done.stdout.splitlines()[-20:]))
+        ran += done.returncode == 0
+    t.check(ran, "no variant can run on this processor")
+
+
 @test("lib.unicorn")
 def unicorn(t):
     """No unexplained difference to Unicorn in real mode and under paging, in 200,000 cases (ten million)."""
