@@ -221,6 +221,9 @@ static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
 		in->seg = ZydisRegisterGetId(ops[1].mem.segment);
 	if (!convert_operands(in, z, ops))
 		return false;
+	/* A line, but a byte is what is looked at. */
+	if (in->op->exec == exec_flush)
+		in->opr[0].size = 1;
 	if (in->op->exec == exec_enter)
 		in->imm = ops[0].imm.value.u | ops[1].imm.value.u << 16;
 	if (in->evex)

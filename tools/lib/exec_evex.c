@@ -69,7 +69,7 @@ u64 evex_bytes(const struct insn *in, u64 mask)
 	unsigned int i, at;
 	u64 bytes = 0;
 
-	if (!f->k || f->whole)
+	if (!f->k || (f->whole && !in->access))
 		return low_bits(in->opr[in->mem].size);
 	for (i = 0; i < f->count; i++) {
 		at = i % f->mem_count * f->mem_elem;
@@ -91,6 +91,21 @@ static unsigned int byte_count(u64 bytes)
 }
 
 /*
+ * A fault in the second page is reported for the first byte there that is
+ * accessed. The first page has one where the operand begins.
+ */
+static void fix_cr2(struct likex_emul *e, u64 lin, u64 bytes)
+{
+	struct likex_fault *f = &e->step->fault;
+	u64 at = f->cr2 - lin;
+
+	if (!mode64(e))
+		at = (u32)at;
+	if (f->vector == VEC_PF && at && at < 64 && bytes >> at)
+		f->cr2 += __builtin_ctzll(bytes >> at);
+}
+
+/*
  * masked_resolve() - the operand in memory from the first byte in @bytes to the
  * last, as emul->mem
  *
@@ -101,18 +116,21 @@ int masked_resolve(struct likex_emul *e, const struct insn *in, u64 bytes)
 {
 	unsigned int size = in->opr[in->mem].size;
 	u64 off = ea_offset(e, in), lin = off;
+	int r;
 
-	if (in->op->flags & OP_ALIGN) {
-		if (in->seg == SEG_FS || in->seg == SEG_GS || !mode64(e))
-			lin += segment(e, in->seg)->base;
-		if (lin & (size - 1))
-			return emul_fault(e, VEC_GP, 0);
-	}
+	if (in->ev.whole)
+		bytes = low_bits(size);
+	if (in->seg == SEG_FS || in->seg == SEG_GS || !mode64(e))
+		lin += segment(e, in->seg)->base;
+	if ((in->op->flags & OP_ALIGN) && (lin & (size - 1)))
+		return emul_fault(e, VEC_GP, 0);
 	if (!bytes)
 		return 0;
-	return mem_resolve(e, &e->mem, in->seg,
-			   (off + first_byte(bytes)) & size_mask(in->asize),
-			   byte_count(bytes), in->access & PF_W);
+	r = mem_resolve_part(e, &e->mem, in->seg, off, first_byte(bytes), byte_count(bytes),
+			     in->ev.no_ac ? WRITE_MAX : size, in->access & PF_W);
+	if (r == LIKEX_FAULT)
+		fix_cr2(e, lin, bytes);
+	return r;
 }
 
 /* A part of @s that lies on one page. */
@@ -158,13 +176,16 @@ int masked_read(struct likex_emul *e, u64 bytes, u8 *to)
 /*
  * masked_stage() - stage a store of @bytes of @data
  */
-void masked_stage(struct likex_emul *e, u64 bytes, const u8 *data)
+void masked_stage(struct likex_emul *e, const struct insn *in, u64 bytes, const u8 *data)
 {
+	unsigned int first;
+
 	if (!bytes)
 		return;
-	stage_write(e, &e->mem, data + first_byte(bytes));
+	first = in->ev.whole ? 0 : first_byte(bytes);
+	stage_write(e, &e->mem, data + first);
 	e->wr.masked = true;
-	e->wr.enable = bytes >> first_byte(bytes);
+	e->wr.enable = bytes >> first;
 }
 
 /* Elements that the mask has on from @v; the others stay, or become zero. */
@@ -239,7 +260,7 @@ static int store(struct likex_emul *e, const struct insn *in, void *xsave, u64 m
 	zmm_get(e, xsave, in->opr[1].reg, v);
 	if (in->op->sub == VEC_HIGH)
 		memcpy(v, v + 8, 8);
-	masked_stage(e, bytes, v);
+	masked_stage(e, in, bytes, v);
 	return 0;
 }
 
@@ -278,9 +299,9 @@ int exec_movdir64b(struct likex_emul *e, const struct insn *in)
 
 	if (!mode64(e))
 		lin = (u32)(to + segment(e, SEG_ES)->base);
-	if (lin & (WRITE_MAX - 1))
-		return emul_fault(e, VEC_GP, 0);
 	r = mem_resolve(e, &e->mem, in->seg, ea_offset(e, in), WRITE_MAX, false);
+	if (!r && (lin & (WRITE_MAX - 1)))
+		r = emul_fault(e, VEC_GP, 0);
 	if (!r)
 		r = mem_resolve(e, &dst, SEG_ES, to, WRITE_MAX, true);
 	if (!r)

@@ -186,23 +186,27 @@ int exec_popf(struct likex_emul *e, const struct insn *in)
 	return 0;
 }
 
+/* Whether an access of @size at @off of the stack would fault. */
+static int stack_probe(struct likex_emul *e, u64 off, unsigned int size, bool write)
+{
+	struct span s;
+
+	return mem_resolve(e, &s, SEG_SS, off & size_mask(stack_width(e)), size, write);
+}
+
 /*
- * The @len bytes at @off of the stack, in parts of @size. What goes round the
- * end of the segment is left alone.
+ * @len bytes at @off of the stack, all of whose parts have been probed. What
+ * goes round the end of the segment is left alone.
  */
 static int stack_span(struct likex_emul *e, struct span *s, u64 off, unsigned int len,
-		      unsigned int size, bool write)
+		      bool write)
 {
 	u64 mask = size_mask(stack_width(e));
-	struct span first;
-	int r;
 
 	off &= mask;
 	if (off + len - 1 > mask)
 		return emul_unsupported(e, LIKEX_WHY_INSN);
-	/* The alignment that counts is that of each part. */
-	r = mem_resolve(e, &first, SEG_SS, off + (write ? len - size : 0), size, write);
-	return r ? r : mem_resolve(e, s, SEG_SS, off, len, write);
+	return mem_resolve_part(e, s, SEG_SS, off, 0, len, WRITE_MAX, write);
 }
 
 /* Registers as PUSHA leaves them in memory, from the lowest address on. */
@@ -219,8 +223,13 @@ int exec_pusha(struct likex_emul *e, const struct insn *in)
 
 	for (i = 0; i < 8; i++)
 		memcpy(data + i * size, &e->r[pusha_order[i]], size);
-	move_rsp(e, -(s64)(8 * size));
-	r = stack_span(e, &s, e->new.rsp, 8 * size, size, true);
+	for (i = 0; i < 8; i++) {
+		move_rsp(e, -(s64)size);
+		r = stack_probe(e, e->new.rsp, size, true);
+		if (r)
+			return r;
+	}
+	r = stack_span(e, &s, e->new.rsp, 8 * size, true);
 	if (r)
 		return r;
 	stage_write(e, &s, data);
@@ -235,7 +244,12 @@ int exec_popa(struct likex_emul *e, const struct insn *in)
 	u64 v = 0;
 	int r;
 
-	r = stack_span(e, &s, e->new.rsp, 8 * size, size, false);
+	for (i = 0; i < 8; i++) {
+		r = stack_probe(e, e->new.rsp + i * size, size, false);
+		if (r)
+			return r;
+	}
+	r = stack_span(e, &s, e->new.rsp, 8 * size, false);
 	if (!r)
 		r = span_read(e, &s, data);
 	if (r)
@@ -249,23 +263,39 @@ int exec_popa(struct likex_emul *e, const struct insn *in)
 	return 0;
 }
 
-/* The frame pointers of the procedures around this one, as ENTER copies them. */
-static int read_display(struct likex_emul *e, u8 *to, unsigned int level, unsigned int size)
+/* The frame pointer of the @n-th procedure around this one, as ENTER copies it. */
+static int read_display(struct likex_emul *e, u8 *to, unsigned int n, unsigned int size)
 {
-	u64 mask = size_mask(stack_width(e));
+	u64 off = (e->r[REG_RBP] - (u64)n * size) & size_mask(stack_width(e));
 	struct span s;
-	unsigned int i;
 	int r;
 
-	for (i = 1; i < level; i++) {
-		r = mem_resolve(e, &s, SEG_SS, (e->r[REG_RBP] - (u64)i * size) & mask, size,
-				false);
-		if (!r)
-			r = span_read(e, &s, to + (level - i) * size);
+	r = mem_resolve(e, &s, SEG_SS, off, size, false);
+	return r ? r : span_read(e, &s, to);
+}
+
+/* What ENTER pushes, as it lies in memory: RBP highest, the new frame lowest. */
+static int enter_pushes(struct likex_emul *e, u8 *data, unsigned int level,
+			unsigned int size)
+{
+	unsigned int i;
+	u64 frame = 0;
+	int r = 0;
+
+	memcpy(data + level * size, &e->r[REG_RBP], size);
+	for (i = 0; i <= level && !r; i++) {
+		if (i && i < level)
+			r = read_display(e, data + (level - i) * size, i, size);
 		if (r)
-			return r;
+			break;
+		move_rsp(e, -(s64)size);
+		if (!i)
+			frame = e->new.rsp;
+		r = stack_probe(e, e->new.rsp, size, true);
 	}
-	return 0;
+	if (level)
+		memcpy(data, &frame, size);
+	return r;
 }
 
 /*
@@ -277,26 +307,21 @@ int exec_enter(struct likex_emul *e, const struct insn *in)
 	unsigned int size = in->osize, level = in->imm >> 16 & 31;
 	unsigned int len = (level + 1) * size;
 	u8 data[WRITE_MAX] = { 0 };
-	struct span s, top;
+	struct span s;
 	u64 frame;
 	int r;
 
 	if (len > WRITE_MAX)
 		return emul_unsupported(e, LIKEX_WHY_INSN);
-	move_rsp(e, -(s64)size);
-	frame = e->new.rsp;
-	move_rsp(e, -(s64)(len - size));
-	memcpy(data + len - size, &e->r[REG_RBP], size);
-	if (level)
-		memcpy(data, &frame, size);
-	r = stack_span(e, &s, e->new.rsp, len, size, true);
+	r = enter_pushes(e, data, level, size);
 	if (!r)
-		r = read_display(e, data, level, size);
+		r = stack_span(e, &s, e->new.rsp, len, true);
 	if (r)
 		return r;
+	frame = e->new.rsp + len - size;
 	move_rsp(e, -(s64)(in->imm & 0xffff));
 	/* It faults where a push to the new top would. */
-	r = mem_resolve(e, &top, SEG_SS, e->new.rsp & size_mask(stack_width(e)), size, true);
+	r = stack_probe(e, e->new.rsp, size, true);
 	if (r)
 		return r;
 	gpr_write(e, REG_RBP, size, frame);

@@ -57,7 +57,10 @@
 
 #define FSW_SF   0x40u
 #define FSW_ES   0x80u
+#define FSW_C0   0x100u
 #define FSW_C1   0x200u
+#define FSW_C2   0x400u
+#define FSW_C3   0x4000u
 #define FSW_TOP  0x3800u
 #define FSW_B    0x8000u
 #define FCW_RESET 0x37fu
@@ -177,8 +180,7 @@ int x87_check(struct likex_emul *e, const struct insn *in)
 
 	if (mmx && (s->cr0 & CR0_EM))
 		return emul_fault_noerr(e, VEC_UD);
-	/* Some of MMX have an XMM register as well. */
-	if (mmx && in->stub.reg_type == STUB_REG_VEC && !(s->cr4 & CR4_OSFXSR))
+	if (mmx && in->stub.sse && !(s->cr4 & CR4_OSFXSR))
 		return emul_fault_noerr(e, VEC_UD);
 	if (s->cr0 & (CR0_EM | CR0_TS))
 		return emul_fault_noerr(e, VEC_NM);
@@ -239,7 +241,8 @@ static void run_stub(const struct insn *in, struct stub_regs *s, u32 mxcsr)
  *
  * A result that is tiny but exact counts as underflow only where underflow is
  * unmasked. Such a result is found by running the stub once more with
- * flush-to-zero, which takes every tiny result for an underflow.
+ * flush-to-zero, which takes every tiny result for an underflow. For half
+ * precision it does not: see tiny_half().
  */
 static u32 simd_flags(const struct insn *in, const struct stub_regs *before,
 		      const struct stub_regs *after, u32 mxcsr)
@@ -274,6 +277,25 @@ static int simd_exception(struct likex_emul *e, void *xsave, u32 mxcsr)
 	return emul_fault_noerr(e, e->sregs->cr4 & CR4_OSXMM ? VEC_XM : VEC_UD);
 }
 
+/*
+ * Whether a half-precision result is tiny. Where underflow is unmasked, and the
+ * flags say of none, it cannot be told whether that would be one.
+ */
+static bool tiny_half(const struct insn *in, const struct stub_regs *s, u32 mxcsr)
+{
+	const u8 *v = in->access ? s->mem : s->vec[1];
+	unsigned int i, len = in->access ? in->opr[0].size : 64;
+
+	if (!in->stub.half || (mxcsr >> 7 & EXC_UE) || (s->mxcsr & EXC_UE))
+		return false;
+	if (!in->access && in->stub.reg_type != STUB_REG_VEC)
+		return false;
+	for (i = 0; i < len; i += 2)
+		if (!(get16(v + i) & 0x7c00) && (get16(v + i) & 0x3ff))
+			return true;
+	return false;
+}
+
 /* Run, and take MXCSR's flags. A fault has happened if this is not 0. */
 static int run_simd(struct likex_emul *e, const struct insn *in, struct stub_regs *s,
 		    void *xsave)
@@ -282,6 +304,8 @@ static int run_simd(struct likex_emul *e, const struct insn *in, struct stub_reg
 	struct stub_regs before = *s;
 
 	run_stub(in, s, mxcsr);
+	if (tiny_half(in, s, mxcsr))
+		return emul_unsupported(e, LIKEX_WHY_INSN);
 	flags = simd_flags(in, &before, s, mxcsr);
 	if (flags & ~(mxcsr >> 7))
 		return simd_exception(e, xsave, mxcsr | flags);
@@ -383,7 +407,7 @@ static int exec_simd(struct likex_emul *e, const struct insn *in, void *xsave)
 	int r = 0;
 
 	memset(&s, 0, sizeof(s));
-	if (in->evex)
+	if (in->evex || (in->op->flags & OP_SELF))
 		r = masked_resolve(e, in, bytes);
 	if (!r && !in->access)
 		r = masked_read(e, bytes, s.mem);
@@ -395,7 +419,7 @@ static int exec_simd(struct likex_emul *e, const struct insn *in, void *xsave)
 	if (r)
 		return r;
 	if (in->access && in->ev.k)
-		masked_stage(e, bytes, s.mem);
+		masked_stage(e, in, bytes, s.mem);
 	else if (in->access)
 		stage_write(e, &e->mem, s.mem);
 	regs_out(e, in, &s, xsave, mask);
@@ -429,10 +453,8 @@ static void swap16(u8 *a, u8 *b)
 
 static int exec_mmx(struct likex_emul *e, const struct insn *in, void *xsave)
 {
-	const struct stub_form *f = &in->stub;
-	bool mmx = f->reg_type == STUB_REG_MMX;
-	u8 *mm1, *mm;
 	struct stub_regs s;
+	u8 *mm1, *mm;
 	u16 fcw;
 	int r;
 
@@ -447,18 +469,13 @@ static int exec_mmx(struct likex_emul *e, const struct insn *in, void *xsave)
 	fcw = get16(s.fx + FX_FCW);
 	put16(s.fx + FX_FCW, fcw | EXC_ALL);
 	mm1 = s.fx + FX_ST + 16;
-	mm = s.fx + FX_ST + (mmx ? f->reg & 7u : 1u) * 16;
+	mm = s.fx + FX_ST + (in->stub.reg & 7u) * 16;
 	if (mm != mm1)
 		swap16(mm, mm1);
-	if (f->reg_type == STUB_REG_VEC)
-		vec_get(xsave, f->reg, s.vec[1]);
-	memcpy(s.fx + FX_XMM + 16, s.vec[1], 16);
 	r = run_simd(e, in, &s, xsave);
 	if (r)
 		return r;
 	put16(s.fx + FX_FCW, fcw);
-	if (f->reg_type == STUB_REG_VEC)
-		vec_set_xmm(xsave, f->reg, s.fx + FX_XMM + 16);
 	if (mm != mm1)
 		swap16(mm, mm1);
 	if (in->access)
@@ -509,29 +526,51 @@ static u16 x87_flags(const struct insn *in, const struct stub_regs *s, u16 masks
 }
 
 /*
+ * The store of what is in memory, if it is a store. Its own faults come here:
+ * an exception that keeps the result from being stored goes first.
+ */
+static int x87_store(struct likex_emul *e, const struct insn *in, struct stub_regs *s)
+{
+	int r;
+
+	if (!in->access)
+		return 0;
+	r = mem_resolve(e, &e->mem, in->seg, ea_offset(e, in), in->opr[0].size, true);
+	if (!r)
+		stage_write(e, &e->mem, s->mem);
+	return r;
+}
+
+/*
  * An exception that the guest has unmasked. x87 does not raise it with the
  * instruction: it becomes pending, with the operand, the destination and the
- * stack as they were, and the next instruction that waits gives #MF: the
- * processor's, or x87_check() here. An inexact result is stored all the same.
+ * stack as they were (but a comparison has set its codes), and the next
+ * instruction that waits gives #MF: the processor's, or x87_check() here. An inexact result is stored all the same.
  * One that is too large or too small would be scaled, for a register: that the
  * masked run does not give, so it is refused.
  */
 static int x87_unmasked(struct likex_emul *e, const struct insn *in, struct stub_regs *s,
 			u8 *fx, u16 flags, u16 unmasked)
 {
-	u16 fsw = get16(fx + FX_FSW), now = get16(s->fx + FX_FSW);
+	u16 fsw = get16(fx + FX_FSW), now = get16(s->fx + FX_FSW), taken;
+	int r;
 
 	if ((unmasked & (EXC_OE | EXC_UE)) && !in->access)
 		return emul_unsupported(e, LIKEX_WHY_INSN);
 	if (unmasked & ~EXC_PE) {
-		fsw &= ~FSW_C1;
-		fsw |= now & (FSW_SF | (now & FSW_SF ? FSW_C1 : 0));
+		if (unmasked & (EXC_OE | EXC_UE))
+			flags &= ~EXC_PE;
+		/* C1 tells a stack that is full from one that is empty. */
+		taken = in->stub.compare ? FSW_C0 | FSW_C2 | FSW_C3 : 0;
+		taken |= now & FSW_SF ? FSW_SF | FSW_C1 : 0;
+		fsw = (fsw & ~(taken | FSW_C1)) | (now & taken);
 	} else {
+		r = x87_store(e, in, s);
+		if (r)
+			return r;
 		fsw = (fsw & (EXC_ALL | FSW_SF)) | now;
 		memcpy(fx + FX_FTW, s->fx + FX_FTW, 2);
 		memcpy(fx + FX_ST, s->fx + FX_ST, FX_SIZE - FX_ST);
-		if (in->access)
-			stage_write(e, &e->mem, s->mem);
 	}
 	put16(fx + FX_FSW, fsw | flags | FSW_ES | FSW_B);
 	x87_pointers(e, in, fx, s, true);
@@ -565,8 +604,9 @@ static int exec_x87(struct likex_emul *e, const struct insn *in, void *xsave)
 	put16(s.fx + FX_FCW, fcw);
 	put16(s.fx + FX_FSW, get16(s.fx + FX_FSW) | (fsw & (EXC_ALL | FSW_SF)));
 	x87_pointers(e, in, s.fx, &s, false);
-	if (in->access)
-		stage_write(e, &e->mem, s.mem);
+	r = x87_store(e, in, &s);
+	if (r)
+		return r;
 	x87_stage(e, s.fx);
 	return 0;
 }

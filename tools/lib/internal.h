@@ -173,7 +173,8 @@ struct op {
 struct evex_form {
 	u8 k;			/* number of the mask register; 0: no mask */
 	bool zero;		/* what is masked off becomes zero, else it stays */
-	bool whole;		/* memory is read whatever the mask says */
+	bool no_ac;		/* need not be aligned, whatever RFLAGS.AC says */
+	bool whole;		/* faults, and is read, whatever the mask says */
 	bool bcast;		/* one element in memory stands for all */
 	u8 elem, count;		/* of the result: bytes each, number */
 	u8 mem_elem, mem_count;	/* of the operand in memory */
@@ -187,6 +188,9 @@ struct stub_form {
 	u8 gpr_size;		/* bytes of a general register that is written */
 	u8 width;		/* bytes of the vector register that is written */
 	u8 out;			/* STUB_OUT_* */
+	bool sse;		/* of MMX: converts, so needs SSE too */
+	bool half;		/* rounds to half precision, whatever MXCSR.FTZ says */
+	bool compare;		/* x87: sets condition codes */
 };
 
 /* A decoded instruction. Small, so that many fit the cache. */
@@ -349,6 +353,9 @@ struct kvm_segment *segment(struct likex_emul *e, unsigned int seg);
 int __must_check mem_resolve(struct likex_emul *e, struct span *s,
 			     unsigned int seg, u64 off, unsigned int len,
 			     bool write);
+int __must_check mem_resolve_part(struct likex_emul *e, struct span *s,
+				  unsigned int seg, u64 off, unsigned int at,
+				  unsigned int len, unsigned int whole, bool write);
 int __must_check segment_load(struct likex_emul *e, unsigned int seg, u16 sel);
 
 /* mem.c: guest memory and devices */
@@ -479,7 +486,8 @@ void opmask_set(const struct likex_emul *e, void *xsave, unsigned int k, u64 v);
 u64 evex_bytes(const struct insn *in, u64 mask);
 int __must_check masked_resolve(struct likex_emul *e, const struct insn *in, u64 bytes);
 int __must_check masked_read(struct likex_emul *e, u64 bytes, u8 *to);
-void masked_stage(struct likex_emul *e, u64 bytes, const u8 *data);
+void masked_stage(struct likex_emul *e, const struct insn *in, u64 bytes,
+		  const u8 *data);
 int exec_evex(struct likex_emul *e, const struct insn *in);
 int exec_movdir64b(struct likex_emul *e, const struct insn *in);
 int exec_mxcsr(struct likex_emul *e, const struct insn *in);

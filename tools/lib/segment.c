@@ -67,7 +67,7 @@ static bool misaligned(const struct likex_emul *e, u64 lin, unsigned int len)
 }
 
 static int linear_64(struct likex_emul *e, unsigned int seg, u64 off,
-		     unsigned int len, u64 *lin)
+		     unsigned int len, unsigned int at, unsigned int whole, u64 *lin)
 {
 	*lin = off;
 	if (seg == SEG_FS || seg == SEG_GS)
@@ -75,7 +75,7 @@ static int linear_64(struct likex_emul *e, unsigned int seg, u64 off,
 	if (!canonical(e, *lin))
 		return segment_fault(e, seg);
 	/* Seen so: an access over the edge is first of all misaligned. */
-	if (misaligned(e, *lin, len))
+	if (misaligned(e, *lin - at, whole))
 		return emul_fault(e, VEC_AC, 0);
 	if (!canonical(e, *lin + len - 1))
 		return segment_fault(e, seg);
@@ -83,7 +83,8 @@ static int linear_64(struct likex_emul *e, unsigned int seg, u64 off,
 }
 
 static int linear_legacy(struct likex_emul *e, unsigned int seg, u64 off,
-			 unsigned int len, bool write, u64 *lin)
+			 unsigned int len, bool write, unsigned int at,
+			 unsigned int whole, u64 *lin)
 {
 	const struct kvm_segment *s = segment(e, seg);
 
@@ -92,9 +93,24 @@ static int linear_legacy(struct likex_emul *e, unsigned int seg, u64 off,
 		return segment_fault(e, seg);
 	if (limit_denies(s, off, len))
 		return segment_fault(e, seg);
-	if (misaligned(e, *lin, len))
+	if (misaligned(e, *lin - at, whole))
 		return emul_fault(e, VEC_AC, 0);
 	return 0;
+}
+
+/* @len bytes at @off are accessed: what is at @at of an operand of @whole bytes. */
+static inline int linear(struct likex_emul *e, unsigned int seg, u64 off,
+			 unsigned int len, bool write, unsigned int at,
+			 unsigned int whole, u64 *lin)
+{
+	if (mode64(e))
+		return linear_64(e, seg, off, len, at, whole, lin);
+	return linear_legacy(e, seg, off, len, write, at, whole, lin);
+}
+
+static inline u32 access_bits(const struct likex_emul *e, bool write)
+{
+	return (write ? PF_W : 0) | (e->mode.cpl == 3 ? PF_U : 0);
 }
 
 /*
@@ -104,17 +120,29 @@ static int linear_legacy(struct likex_emul *e, unsigned int seg, u64 off,
 int mem_resolve(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
 		unsigned int len, bool write)
 {
-	u32 access = (write ? PF_W : 0) | (e->mode.cpl == 3 ? PF_U : 0);
 	u64 lin;
 	int r;
 
-	if (mode64(e))
-		r = linear_64(e, seg, off, len, &lin);
-	else
-		r = linear_legacy(e, seg, off, len, write, &lin);
+	r = linear(e, seg, off, len, write, 0, len, &lin);
 	if (r)
 		return r;
-	return span_init(e, s, lin, len, access);
+	return span_init(e, s, lin, len, access_bits(e, write));
+}
+
+/*
+ * mem_resolve_part() - as mem_resolve(), for @len bytes at @at of an operand of
+ * @whole bytes, whose alignment is the one that counts
+ */
+int mem_resolve_part(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
+		     unsigned int at, unsigned int len, unsigned int whole, bool write)
+{
+	u64 lin;
+	int r;
+
+	r = linear(e, seg, off + at, len, write, at, whole, &lin);
+	if (r)
+		return r;
+	return span_init(e, s, lin, len, access_bits(e, write));
 }
 
 static struct kvm_segment parse_descriptor(u64 d, u16 sel)

@@ -120,9 +120,19 @@ static bool is_scalar(unsigned int isa)
 }
 
 /* Types of exceptions whose masked-off elements are read all the same. */
-static bool reads_whole(unsigned int class)
+static bool reads_whole(const ZydisDecodedInstruction *z)
 {
-	switch (class) {
+	/* Zydis 4.0 has the wrong type for these. */
+	switch (z->mnemonic) {
+	case ZYDIS_MNEMONIC_VGF2P8AFFINEQB:
+	case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
+	case ZYDIS_MNEMONIC_VCVTNE2PS2BF16:
+	case ZYDIS_MNEMONIC_VDBPSADBW:
+		return true;
+	default:
+		break;
+	}
+	switch (z->meta.exception_class) {
 	case ZYDIS_EXCEPTION_CLASS_E1NF:
 	case ZYDIS_EXCEPTION_CLASS_E2NF:
 	case ZYDIS_EXCEPTION_CLASS_E3NF:
@@ -136,6 +146,12 @@ static bool reads_whole(unsigned int class)
 	default:
 		return false;
 	}
+}
+
+static bool never_aligned(unsigned int class)
+{
+	return class == ZYDIS_EXCEPTION_CLASS_AVX11 || class == ZYDIS_EXCEPTION_CLASS_E11 ||
+	       class == ZYDIS_EXCEPTION_CLASS_E11NF;
 }
 
 static unsigned int broadcast_count(unsigned int mode)
@@ -201,23 +217,26 @@ void evex_convert(struct insn *in, const ZydisDecodedInstruction *z,
 	memset(f, 0, sizeof(*f));
 	f->k = z->avx.mask.reg == ZYDIS_REGISTER_NONE ? 0 :
 	       ZydisRegisterGetId(z->avx.mask.reg);
-	f->zero = z->avx.mask.mode == ZYDIS_MASK_MODE_ZEROING;
-	f->whole = reads_whole(z->meta.exception_class);
+	f->zero = z->raw.evex.z;
+	f->no_ac = never_aligned(z->meta.exception_class);
 	if (!mem)
 		mem = &ops[z->operand_count_visible - 1];
 	if (mem == ops) {
 		/* A store: the mask is that of memory. */
+		f->whole = reads_whole(z);
 		f->mem_elem = is_scalar(z->meta.isa_set) ? mem->size / 8 : element_bytes(mem);
 		f->mem_count = f->count = mem->size / 8 / f->mem_elem;
 		return;
 	}
+	f->whole = reads_whole(z);
 	elements(f, z, &ops[0], mem);
 	if (is_scalar(z->meta.isa_set)) {
 		f->count = f->mem_count = 1;
 		f->mem_elem = mem->size / 8;
 	} else if (z->avx.broadcast.mode && !z->avx.broadcast.is_static) {
 		f->bcast = true;
-		f->count = broadcast_count(z->avx.broadcast.mode);
+		if (!f->whole)
+			f->count = broadcast_count(z->avx.broadcast.mode);
 		f->mem_count = 1;
 		f->mem_elem = mem->size / 8;
 	}
@@ -463,11 +482,36 @@ static bool rounds_to_real(const ZydisDecodedInstruction *z)
 	return !compare_or_store;
 }
 
+static bool compares(const ZydisDecodedInstruction *z)
+{
+	return !(z->opcode & 1) && (z->raw.modrm.reg == 2 || z->raw.modrm.reg == 3);
+}
+
+/* Half-precision arithmetic, and the one store of its kind that AVX has. */
+static bool rounds_to_half(const ZydisDecodedInstruction *z)
+{
+	switch (z->meta.isa_set) {
+	case ZYDIS_ISA_SET_AVX512_FP16_128:
+	case ZYDIS_ISA_SET_AVX512_FP16_256:
+	case ZYDIS_ISA_SET_AVX512_FP16_512:
+	case ZYDIS_ISA_SET_AVX512_FP16_SCALAR:
+		return z->mnemonic != ZYDIS_MNEMONIC_VMOVSH;
+	default:
+		return z->mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH;
+	}
+}
+
 /* The opcode as x87 keeps it: 11 bits. */
 static u16 x87_opcode(const ZydisDecodedInstruction *z)
 {
 	return (z->opcode & 7) << 8 | z->raw.modrm.mod << 6 | z->raw.modrm.reg << 3 |
 	       z->raw.modrm.rm;
+}
+
+/* Where exec_stub.c itself finds the operand: see there. */
+static bool resolves_itself(const struct insn *in, unsigned int kind)
+{
+	return (kind == STUB_X87 && in->access) || (kind == STUB_VEX && in->ev.no_ac);
 }
 
 bool stub_convert(const struct likex_emul *e, struct insn *in,
@@ -480,7 +524,14 @@ bool stub_convert(const struct likex_emul *e, struct insn *in,
 		[STUB_VEX] = { exec_stub, STUB_VEX, OP_VEC },
 		[STUB_EVEX] = { exec_stub, STUB_EVEX, OP_VEC },
 	};
-	static const struct op aligned = { exec_stub, STUB_SSE, OP_VEC | OP_ALIGN };
+	static const struct op aligned[] = {
+		[STUB_SSE] = { exec_stub, STUB_SSE, OP_VEC | OP_ALIGN },
+		[STUB_MMX] = { exec_stub, STUB_MMX, OP_X87 | OP_ALIGN },
+	};
+	static const struct op self[] = {
+		[STUB_X87] = { exec_stub, STUB_X87, OP_X87 | OP_SELF },
+		[STUB_VEX] = { exec_stub, STUB_VEX, OP_VEC | OP_SELF },
+	};
 	const ZydisDecodedOperand *mem = memory_operand(z, ops);
 	struct stub_form *f = &in->stub;
 	unsigned int kind;
@@ -497,26 +548,31 @@ bool stub_convert(const struct likex_emul *e, struct insn *in,
 	if (kind == STUB_X87) {
 		in->imm = x87_opcode(z);
 		f->out = rounds_to_real(z) ? STUB_OUT_REAL : 0;
+		f->compare = compares(z);
 	} else if (!convert_operands(f, z, ops)) {
 		return false;
 	}
+	f->half = rounds_to_half(z);
+	f->sse = z->opcode_map == ZYDIS_OPCODE_MAP_0F && (z->opcode & 0xfe) == 0x2c;
 	in->evex = z->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
 	in->vex = z->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
 	if (in->evex)
 		evex_convert(in, z, ops);
 	else
-		memset(&in->ev, 0, sizeof(in->ev));
+		in->ev = (struct evex_form){ .no_ac = never_aligned(z->meta.exception_class) };
 	if (f->reg_type == STUB_REG_MASK) {
 		in->evex = true;
 		kind = STUB_EVEX;
 	}
 	in->op = &plain[kind];
-	if (kind == STUB_SSE && needs_alignment(z, mem->size / 8))
-		in->op = &aligned;
+	if (kind <= STUB_MMX && needs_alignment(z, mem->size / 8))
+		in->op = &aligned[kind];
+	in->access = mem->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? PF_W : 0;
+	if (resolves_itself(in, kind))
+		in->op = &self[kind];
 	/* The operand in memory is all that is looked at elsewhere. */
 	in->mem = 0;
 	in->nopr = 1;
 	in->opr[0] = (struct opr){ .type = OPR_MEM, .size = mem->size / 8 };
-	in->access = mem->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? PF_W : 0;
 	return true;
 }

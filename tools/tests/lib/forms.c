@@ -197,6 +197,8 @@ static int emulate(struct forms *f, const struct insn *in, enum page_kind kind,
 	rig_kind(r, GPA, RIG_PAGE, kind);
 	fill(rig_at(r, GPA));
 	memset(r->xsave, 0x5a, 576 + 256);
+	memcpy(r->xsave, "\x7f\x03", 2);
+	memcpy(r->xsave + 24, "\x80\x1f\0", 4);
 	memset(r->xsave + 512, 0, 64);
 	r->xsave[512] = 7;
 	r->regs = *before;
@@ -225,10 +227,13 @@ static u64 undefined_flags(const struct insn *in)
 static void check_natively(struct forms *f, const struct insn *in,
 			   const struct kvm_regs *before)
 {
-	struct native_state s = { .regs = *before, .xstate = 7 & native_xstate() };
+	struct native_state s = {
+		.regs = *before, .xstate = 7 & native_xstate(), .x87 = { 0x7f, 3 },
+	};
 	u64 flags = 0x8d5 & ~undefined_flags(in);
 	unsigned int i;
 
+	memcpy(s.x87 + 24, "\x80\x1f", 2);
 	for (i = 0; i < 16; i++)
 		memset(s.vec[i], 0x5a, 32);
 	fill((u8 *)ARENA);

@@ -3,55 +3,7 @@
  * A small assembler driven by chance. It is written from the opcode maps and
  * knows nothing of the decoder that the library uses.
  */
-#include "gen.h"
-
-#define F_CF 0x1
-#define F_PF 0x4
-#define F_AF 0x10
-#define F_ZF 0x40
-#define F_SF 0x80
-#define F_OF 0x800
-
-/* Template flags */
-#define T_BYTE   0x00001	/* 8-bit operands */
-#define T_IMM8   0x00002
-#define T_IMMZ   0x00004	/* immediate of the operand size, at most 4 bytes */
-#define T_MEM    0x00008	/* memory only */
-#define T_LOCK   0x00010	/* may be locked in memory */
-#define T_STR    0x00020
-#define T_MOFFS  0x00040
-#define T_BT     0x00080	/* bit offset in a register */
-#define T_PUSH   0x00100	/* writes below RSP */
-#define T_POP    0x00200	/* reads at RSP */
-#define T_NOMOD  0x00400	/* no ModRM: register in the opcode, or none */
-#define T_OPREG  0x00800	/* register in the opcode's low bits */
-#define T_CL     0x01000	/* count in CL */
-#define T_ONE    0x02000	/* count is 1 */
-#define T_O64    0x04000	/* 64-bit operands by default in 64-bit mode */
-#define T_BRANCH 0x08000
-#define T_VEC    0x10000	/* mandatory prefix; no operand-size prefix */
-#define T_VEX    0x20000
-#define T_L256   0x40000	/* VEX.L may be set */
-#define T_VVVV   0x80000	/* second source in VEX.vvvv */
-#define T_W1     0x100000	/* REX.W (VEX.W) wanted, in 64-bit mode only */
-#define T_PAIR   0x200000	/* CMPXCHG8B, 16B */
-#define T_SREG   0x400000	/* ModRM.reg is a segment register */
-#define T_IMM16  0x1000000
-#define T_PORT   0x2000000
-#define T_CC     0x4000000	/* low opcode bits are a condition */
-#define T_VL1    0x8000000	/* VEX.L must be set */
-#define T_DIV    0x10000000	/* DX sometimes such that the quotient fits */
-
-struct tmpl {
-	const char *name;
-	u8 map;			/* 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A */
-	u8 op;
-	u8 pfx;			/* mandatory prefix */
-	signed char digit;	/* ModRM.reg, or -1 for a register */
-	u8 undef;		/* enum undef */
-	u8 size;		/* memory operand, where it is not the operand size */
-	u32 flags;
-};
+#include "gen_as.h"
 
 #define ALU(name, base, digit, undef, lock)				\
 	{ name " rm8,r8", 0, base, 0, -1, undef, 0, T_BYTE | lock },	\
@@ -86,6 +38,9 @@ struct tmpl {
 	{ "v" name, 1, op, pfx, -1, U_NONE, size, T_VEC | T_VEX | (flags) }
 #define BCAST(name, op, size, flags)					\
 	{ name, 2, op, 0x66, -1, U_NONE, size, T_VEC | T_VEX | T_MEM | (flags) }
+
+#define BMI(name, map, op, pfx, digit, undef, flags)			\
+	{ name, map, op, pfx, digit, undef, 0, T_VEX | T_NO66 | (flags) }
 
 static const struct tmpl templates[] = {
 	ALU("add", 0x00, 0, U_NONE, T_LOCK), ALU("or", 0x08, 1, U_LOGIC, T_LOCK),
@@ -176,6 +131,41 @@ static const struct tmpl templates[] = {
 	{ "ret imm16", 0, 0xc2, 0, -1, U_NONE, 0,
 	  T_POP | T_O64 | T_NOMOD | T_BRANCH | T_IMM16 },
 	{ "nop rm", 1, 0x1f, 0, 0, U_NONE, 0, 0 },
+	{ "pushf", 0, 0x9c, 0, -1, U_NONE, 0, T_PUSH | T_O64 | T_NOMOD },
+	{ "popf", 0, 0x9d, 0, -1, U_NONE, 0, T_POP | T_O64 | T_NOMOD },
+	{ "pusha", 0, 0x60, 0, -1, U_NONE, 0, T_PUSH | T_NOMOD | T_ALL },
+	{ "popa", 0, 0x61, 0, -1, U_NONE, 0, T_POP | T_NOMOD | T_ALL },
+	{ "enter", 0, 0xc8, 0, -1, U_NONE, 0, T_PUSH | T_O64 | T_NOMOD },
+	{ "leave", 0, 0xc9, 0, -1, U_NONE, 0, T_POP | T_O64 | T_NOMOD },
+	{ "xlat", 0, 0xd7, 0, -1, U_NONE, 1, T_NOMOD | T_BYTE },
+
+	{ "bsf", 1, 0xbc, 0, -1, U_SCAN, 0, 0 }, { "bsr", 1, 0xbd, 0, -1, U_SCAN, 0, 0 },
+	{ "tzcnt", 1, 0xbc, 0xf3, -1, U_COUNT, 0, 0 },
+	{ "lzcnt", 1, 0xbd, 0xf3, -1, U_COUNT, 0, 0 },
+	{ "popcnt", 1, 0xb8, 0xf3, -1, U_NONE, 0, 0 },
+	{ "crc32 r,rm8", 2, 0xf0, 0xf2, -1, U_NONE, 0, T_BYTE },
+	{ "crc32 r,rm", 2, 0xf1, 0xf2, -1, U_NONE, 0, 0 },
+	{ "adcx", 2, 0xf6, 0x66, -1, U_NONE, 0, T_NO66 },
+	{ "adox", 2, 0xf6, 0xf3, -1, U_NONE, 0, T_NO66 },
+	BMI("andn", 2, 0xf2, 0, -1, U_BMI, T_VVVV), BMI("bextr", 2, 0xf7, 0, -1, U_BEXTR, T_VVVV),
+	BMI("blsr", 2, 0xf3, 0, 1, U_BMI, T_VVVV), BMI("blsmsk", 2, 0xf3, 0, 2, U_BMI, T_VVVV),
+	BMI("blsi", 2, 0xf3, 0, 3, U_BMI, T_VVVV), BMI("bzhi", 2, 0xf5, 0, -1, U_BMI, T_VVVV),
+	BMI("pdep", 2, 0xf5, 0xf2, -1, U_NONE, T_VVVV),
+	BMI("pext", 2, 0xf5, 0xf3, -1, U_NONE, T_VVVV),
+	BMI("mulx", 2, 0xf6, 0xf2, -1, U_NONE, T_VVVV),
+	BMI("shlx", 2, 0xf7, 0x66, -1, U_NONE, T_VVVV),
+	BMI("sarx", 2, 0xf7, 0xf3, -1, U_NONE, T_VVVV),
+	BMI("shrx", 2, 0xf7, 0xf2, -1, U_NONE, T_VVVV),
+	BMI("rorx", 3, 0xf0, 0xf2, -1, U_NONE, T_IMM8),
+
+	{ "movdiri", 2, 0xf9, 0, -1, U_NONE, 0, T_MEM | T_NO66 },
+	{ "movdir64b", 2, 0xf8, 0x66, -1, U_NONE, 64, T_MEM | T_NO66 },
+	{ "clflush", 1, 0xae, 0, 7, U_NONE, 1, T_MEM | T_NO66 },
+	{ "clflushopt", 1, 0xae, 0x66, 7, U_NONE, 1, T_MEM | T_NO66 },
+	{ "clwb", 1, 0xae, 0x66, 6, U_NONE, 1, T_MEM | T_NO66 },
+	{ "prefetcht0", 1, 0x18, 0, 1, U_NONE, 1, T_MEM | T_NO66 },
+	{ "prefetchw", 1, 0x0d, 0, 1, U_NONE, 1, T_MEM | T_NO66 },
+	{ "cldemote", 1, 0x1c, 0, 0, U_NONE, 1, T_MEM | T_NO66 },
 
 	VEC("movups x,m", 0x10, 0, 16, T_L256), VEC("movups m,x", 0x11, 0, 16, T_L256),
 	VEC("movupd x,m", 0x10, 0x66, 16, T_L256), VEC("movupd m,x", 0x11, 0x66, 16, T_L256),
@@ -212,28 +202,6 @@ static u64 *reg_of(struct kvm_regs *r, unsigned int n)
 	return (u64 *)(void *)r + (n < 8 ? order[n] : n);
 }
 
-enum { ENC_AX, ENC_CX, ENC_DX, ENC_BX, ENC_SP, ENC_BP, ENC_SI, ENC_DI };
-enum { ES, CS, SS, DS, FS, GS };
-
-/* One instruction while it is put together. */
-struct as {
-	struct gen *g;
-	struct gen_case *c;
-	const struct tmpl *t;
-	u32 flags;
-	unsigned int osize, asize;	/* bytes */
-	bool p66, p67;
-	u8 rep, lock, seg;		/* prefix bytes, or 0 */
-	u8 rex;				/* W R X B */
-	u8 modrm, sib, vvvv, l256;
-	bool has_sib, is_mem;
-	int disp_len;
-	s64 disp;
-	int rip_relative_at;		/* where in the code, or -1 */
-	unsigned int seg_used;
-	u64 target;
-};
-
 static bool chance(struct as *a, unsigned int n)
 {
 	return rng_one_in(&a->g->rng, n);
@@ -260,11 +228,12 @@ static void choose_sizes(struct as *a)
 	unsigned int bits = a->g->bits;
 	bool w = bits == 64 && chance(a, 3);
 
-	a->p66 = chance(a, 4) && !(a->flags & (T_VEC | T_BRANCH | T_PAIR));
+	a->p66 = chance(a, 4) && !(a->flags & (T_VEC | T_BRANCH | T_PAIR | T_NO66));
 	a->p67 = chance(a, bits == 64 ? 8 : 4);
 	if (a->flags & T_W1)
 		w = bits == 64;
-	else if ((a->flags & T_O64) || ((a->flags & T_VEX) && a->t->map == 2))
+	else if ((a->flags & T_O64) ||
+		 ((a->flags & (T_VEX | T_NO66)) == T_VEX && a->t->map == 2))
 		w = false;
 	a->osize = bits == 16 ? (a->p66 ? 4 : 2) : (a->p66 ? 2 : 4);
 	if (bits == 64 && (a->flags & T_O64) && !a->p66)
@@ -317,6 +286,9 @@ static void mem16(struct as *a)
 	static const u8 index[] = { ENC_SI, ENC_DI, ENC_SI, ENC_DI };
 	unsigned int mod = rng_below(&a->g->rng, 3), rm = rng_below(&a->g->rng, 8);
 	u64 want;
+
+	if (mod == 1 && (a->flags & T_EVEX))
+		mod = 2;
 
 	a->modrm |= mod << 6 | rm;
 	a->disp = rng_next(&a->g->rng);
@@ -378,6 +350,10 @@ static void mem32(struct as *a)
 {
 	unsigned int mod = rng_below(&a->g->rng, 3), rm = rng_below(&a->g->rng, 8);
 	unsigned int base = rm;
+
+	/* EVEX scales a short displacement by what is not known here. */
+	if (mod == 1 && (a->flags & T_EVEX))
+		mod = 2;
 
 	a->modrm |= mod << 6 | rm;
 	a->disp_len = mod == 1 ? 1 : mod == 2 ? 4 : 0;
@@ -486,13 +462,39 @@ static void choose_string(struct as *a)
 
 static void choose_stack(struct as *a)
 {
-	u64 at = a->g->target(a->g, a->osize);
+	unsigned int size = a->flags & T_ALL ? a->osize * 8 : a->osize;
+	u64 at = a->g->target(a->g, size);
 
 	if (a->g->bits != 64)
 		at -= a->g->seg_base[SS];
 	if (a->flags & T_PUSH)
-		at += a->osize;
+		at += size;
 	aim(a, ENC_SP, at, 8);
+	/* Both have the frame in RBP, where ENTER finds other frames. */
+	if (a->t->op == 0xc9)
+		aim(a, ENC_BP, at, 8);
+	else if (a->t->op == 0xc8)
+		aim(a, ENC_BP, a->g->target(a->g, size), 8);
+}
+
+static void choose_xlat(struct as *a)
+{
+	choose_segment(a, ENC_BX);
+	a->target = a->g->target(a->g, 1);
+	a->c->operand = a->target;
+	a->c->operand_len = 1;
+	aim(a, ENC_BX, offset_of_target(a) - (a->c->regs.rax & 0xff), a->asize);
+}
+
+/* MOVDIR64B's destination: ES:[reg]. */
+static void choose_destination(struct as *a)
+{
+	u64 at = a->g->target(a->g, 64);
+
+	if (!chance(a, 8))
+		at &= ~63ull;
+	at -= a->g->bits == 64 ? 0 : a->g->seg_base[ES];
+	aim(a, (a->modrm >> 3 & 7) | (a->rex & 4) << 1, at, a->asize);
 }
 
 static void choose_lock(struct as *a)
@@ -522,9 +524,19 @@ static void emit_vex(struct as *a)
 	emit(a, (a->rex & 8) << 4 | tail, 1);
 }
 
+static void emit_evex(struct as *a)
+{
+	u8 r = !(a->rex & 4), x = !(a->rex & 2), b = !(a->rex & 1);
+
+	emit(a, 0x62, 1);
+	emit(a, r << 7 | x << 6 | b << 5 | a->evex[0] | a->t->map, 1);
+	emit(a, (a->rex & 8) << 4 | (~a->vvvv & 15) << 3 | 4 | vex_pp(a->t->pfx), 1);
+	emit(a, a->l256 << 5 | a->evex[1], 1);
+}
+
 static void emit_prefixes(struct as *a)
 {
-	bool mandatory = a->t->pfx && !(a->flags & T_VEX);
+	bool mandatory = a->t->pfx && !(a->flags & (T_VEX | T_EVEX));
 
 	if (a->seg)
 		emit(a, a->seg, 1);
@@ -538,6 +550,10 @@ static void emit_prefixes(struct as *a)
 		emit(a, a->rep, 1);
 	if (mandatory)
 		emit(a, a->t->pfx, 1);
+	if (a->flags & T_EVEX) {
+		emit_evex(a);
+		return;
+	}
 	if (a->flags & T_VEX) {
 		emit_vex(a);
 		return;
@@ -560,6 +576,11 @@ static u64 emit_immediate(struct as *a)
 		emit(a, v & 0xff, 2);
 	if (a->flags & T_IMMZ)
 		emit(a, v, a->osize > 4 ? 4 : a->osize);
+	if (a->t->op == 0xc8 && (a->flags & T_PUSH)) {
+		/* ENTER: small frames, and mostly none of another procedure's. */
+		emit(a, v & 0x7f, 2);
+		emit(a, chance(a, 2) ? 0 : rng_below(&a->g->rng, 5), 1);
+	}
 	if (a->flags & T_MOFFS) {
 		choose_segment(a, ENC_BX);
 		a->seg = 0;
@@ -632,7 +653,17 @@ static void note_undefined(struct as *a)
 		f = F_CF | F_SF | F_ZF | F_AF | F_PF | F_OF;
 		break;
 	case U_BT:
+	case U_COUNT:
 		f = F_OF | F_SF | F_AF | F_PF;
+		break;
+	case U_SCAN:
+		f = F_CF | F_OF | F_SF | F_AF | F_PF;
+		break;
+	case U_BMI:
+		f = F_AF | F_PF;
+		break;
+	case U_BEXTR:
+		f = F_SF | F_AF | F_PF;
 		break;
 	}
 	a->c->undefined = f;
@@ -654,7 +685,9 @@ static bool wanted(const struct gen *g, const struct tmpl *t)
 		return true;	/* MOVNTI */
 	if ((t->flags & T_VEC) && !g->vectors)
 		return false;
-	if ((t->flags & T_VEX) && g->bits == 16)
+	if ((t->flags & T_VEX) && (g->bits == 16 || !g->vectors))
+		return false;
+	if ((t->flags & T_ALL) && g->bits == 64)
 		return false;
 	if ((t->flags & T_PORT) && !g->ports)
 		return false;
@@ -671,6 +704,7 @@ static bool wanted(const struct gen *g, const struct tmpl *t)
 void gen_make(struct gen *g, struct gen_case *c)
 {
 	struct as a = { .g = g, .c = c, .rip_relative_at = -1 };
+	struct tmpl row;
 
 	memset(c, 0, sizeof(*c));
 	c->bits = g->bits;
@@ -678,7 +712,11 @@ void gen_make(struct gen *g, struct gen_case *c)
 		c->t = &templates[rng_below(&g->rng, ARRAY_SIZE(templates))];
 	} while (!wanted(g, c->t));
 	a.t = c->t;
-	a.flags = c->t->flags;
+	if (g->rows && rng_one_in(&g->rng, 2)) {
+		row_choose(&a, &row);
+		a.t = &row;
+	}
+	a.flags = a.t->flags;
 	c->branches = a.flags & T_BRANCH;
 	random_registers(&a);
 	choose_sizes(&a);
@@ -690,12 +728,18 @@ void gen_make(struct gen *g, struct gen_case *c)
 		a.l256 = rng_below(&g->rng, 2);
 	if (a.flags & T_VVVV)
 		a.vvvv = rng_below(&g->rng, g->bits == 64 ? 16 : 8);
+	if (c->row[0])
+		row_finish(&a);
 	if (a.flags & (T_PUSH | T_POP))
 		choose_stack(&a);
+	if (!c->row[0] && !strcmp(a.t->name, "xlat"))
+		choose_xlat(&a);
 	if (a.flags & T_STR)
 		choose_string(&a);
 	else if (!(a.flags & T_NOMOD))
 		choose_modrm(&a);
+	if (!c->row[0] && !strcmp(a.t->name, "movdir64b"))
+		choose_destination(&a);
 	choose_lock(&a);
 	emit_all(&a);
 	note_undefined(&a);
@@ -706,7 +750,7 @@ void gen_make(struct gen *g, struct gen_case *c)
 
 const char *gen_name(const struct gen_case *c)
 {
-	return c->t->name;
+	return c->row[0] ? c->row : c->t->name;
 }
 
 unsigned int gen_templates(void)

@@ -9,7 +9,10 @@
 #include "rig.h"
 
 /* gen_case.undefined is made from this and the count of a shift. */
-enum undef { U_NONE, U_LOGIC, U_SHIFT, U_ROTATE, U_SHIFTD, U_BT, U_MUL, U_DIV };
+enum undef {
+	U_NONE, U_LOGIC, U_SHIFT, U_ROTATE, U_SHIFTD, U_BT, U_MUL, U_DIV, U_SCAN, U_COUNT,
+	U_BMI, U_BEXTR,
+};
 
 struct tmpl;
 
@@ -21,6 +24,7 @@ struct gen {
 	bool invalid_lock;	/* LOCK where it is not allowed, too */
 	bool no_movbe, no_branches;
 	bool ports;		/* INS and OUTS */
+	bool rows;		/* what the library has stubs for, see gen_row.c */
 	/* Chooses where an operand shall be, as a linear address. */
 	u64 (*target)(struct gen *g, unsigned int len);
 	u64 seg_base[6];	/* ES CS SS DS FS GS: subtracted from the target */
@@ -31,6 +35,7 @@ struct gen {
 
 struct gen_case {
 	const struct tmpl *t;
+	char row[32];		/* the name, if it is one of gen_row.c's; else empty */
 	u8 code[16];
 	unsigned int len;
 	unsigned int bits;

@@ -10,7 +10,9 @@
 /* Registers on the way in; registers and the exception on the way out. */
 struct native_state {
 	struct kvm_regs regs;
-	u8 vec[16][64];		/* ZMM0-15; only as much as the processor has */
+	u8 vec[32][64];		/* ZMM0-31; only as much as the processor has */
+	u64 mask[8];		/* K0-7 */
+	u8 x87[160];		/* as in an FXSAVE image, with MXCSR */
 	u64 xstate;		/* XSTATE_BV */
 	unsigned int trapno;	/* 1 #DB, 3 #BP behind the instruction, or a fault */
 	u64 error;

@@ -21,7 +21,8 @@
 #define XSAVE_XMM  160
 #define XSAVE_BV   512
 #define XSAVE_YMMH 576
-#define X86_XFEATURES 0x46	/* SSE, AVX, upper halves of ZMM0-15 */
+#define X86_XFEATURES 0xe7	/* x87, SSE, AVX, AVX-512 */
+#define FP_SIZE 4096
 
 /* The one global: a signal handler has no other way to its data. */
 static struct {
@@ -30,10 +31,11 @@ static struct {
 	bool inside;
 	unsigned int rsp_bits;	/* where a checked RSP is played: its bits */
 	gregset_t saved;
-	u8 saved_fp[4096];
+	u8 saved_fp[FP_SIZE];
+	unsigned int fp_size;
 	u64 gs_base;
 	u64 xfeatures;
-	unsigned int zmmh;
+	unsigned int mask, zmmh, zmm16;
 	u16 sel[6];
 } g;
 
@@ -45,37 +47,73 @@ static const u8 greg_order[] = {
 
 u64 native_xstate(void)
 {
-	return g.xfeatures | 1;
+	return g.xfeatures;
+}
+
+/* Parts of a register, and where each lies. */
+static void vector_parts(unsigned int reg, u8 *xsave, u8 *at[3])
+{
+	at[0] = xsave + XSAVE_XMM + reg * 16;
+	at[1] = xsave + XSAVE_YMMH + reg * 16;
+	at[2] = xsave + g.zmmh + reg * 32;
 }
 
 void native_to_xsave(const struct native_state *s, u8 *xsave)
 {
+	bool avx512 = g.xfeatures & 0x40;
 	unsigned int i;
+	u8 *at[3];
 
+	memcpy(xsave, s->x87, sizeof(s->x87));
 	for (i = 0; i < 16; i++) {
-		memcpy(xsave + XSAVE_XMM + i * 16, s->vec[i], 16);
-		memcpy(xsave + XSAVE_YMMH + i * 16, s->vec[i] + 16, 16);
-		if (g.xfeatures & 0x40)
-			memcpy(xsave + g.zmmh + i * 32, s->vec[i] + 32, 32);
+		vector_parts(i, xsave, at);
+		memcpy(at[0], s->vec[i], 16);
+		memcpy(at[1], s->vec[i] + 16, 16);
+		if (!avx512)
+			continue;
+		memcpy(at[2], s->vec[i] + 32, 32);
+		memcpy(xsave + g.zmm16 + i * 64, s->vec[16 + i], 64);
 	}
+	if (avx512)
+		memcpy(xsave + g.mask, s->mask, sizeof(s->mask));
 	memcpy(xsave + XSAVE_BV, &s->xstate, 8);
+}
+
+/* What counts as x87 where its bit is clear; MXCSR is there in any case. */
+static void x87_from_xsave(struct native_state *s, const u8 *xsave, bool used)
+{
+	memset(s->x87, 0, sizeof(s->x87));
+	if (used)
+		memcpy(s->x87, xsave, sizeof(s->x87));
+	else
+		memcpy(s->x87, "\x7f\x03", 2);
+	memcpy(s->x87 + 24, xsave + 24, 4);
+	memset(s->x87 + 28, 0, 4);
 }
 
 void native_from_xsave(struct native_state *s, const u8 *xsave)
 {
 	unsigned int i;
+	u8 *at[3];
 	u64 bv;
 
 	memcpy(&bv, xsave + XSAVE_BV, 8);
 	memset(s->vec, 0, sizeof(s->vec));
+	memset(s->mask, 0, sizeof(s->mask));
+	x87_from_xsave(s, xsave, bv & 1);
 	for (i = 0; i < 16; i++) {
+		vector_parts(i, (u8 *)xsave, at);
 		if (bv & 2)
-			memcpy(s->vec[i], xsave + XSAVE_XMM + i * 16, 16);
+			memcpy(s->vec[i], at[0], 16);
 		if (bv & 4)
-			memcpy(s->vec[i] + 16, xsave + XSAVE_YMMH + i * 16, 16);
+			memcpy(s->vec[i] + 16, at[1], 16);
 		if (bv & g.xfeatures & 0x40)
-			memcpy(s->vec[i] + 32, xsave + g.zmmh + i * 32, 32);
+			memcpy(s->vec[i] + 32, at[2], 32);
+		if (bv & g.xfeatures & 0x80)
+			memcpy(s->vec[16 + i], xsave + g.zmm16 + i * 64, 64);
 	}
+	if (bv & g.xfeatures & 0x20)
+		memcpy(s->mask, xsave + g.mask, sizeof(s->mask));
 	s->xstate = bv;
 }
 
@@ -99,12 +137,12 @@ static void enter(ucontext_t *uc)
 	unsigned int i;
 
 	memcpy(g.saved, r, sizeof(g.saved));
-	memcpy(g.saved_fp, fp, sizeof(g.saved_fp) > g.zmmh + 512 ? g.zmmh + 512 : 1024);
+	memcpy(g.saved_fp, fp, g.fp_size);
 	for (i = 0; i < sizeof(greg_order); i++)
 		r[greg_order[i]] = from[i];
 	r[REG_CSGSFS] = (r[REG_CSGSFS] & 0x0000ffffffff0000) | g.mode->cs |
 			(u64)g.mode->ss << 48;
-	/* x87 and what else there is stay as they are. */
+	/* What else there is stays as it is. */
 	memcpy(&bv, fp + XSAVE_BV, 8);
 	bv &= ~(u64)X86_XFEATURES;
 	native_to_xsave(g.state, fp);
@@ -132,7 +170,7 @@ static void leave(ucontext_t *uc)
 	if (g.state->trapno == 3)
 		g.state->regs.rip--;
 	memcpy(r, g.saved, sizeof(g.saved));
-	memcpy(fp, g.saved_fp, sizeof(g.saved_fp) > g.zmmh + 512 ? g.zmmh + 512 : 1024);
+	memcpy(fp, g.saved_fp, g.fp_size);
 }
 
 /* The kernel leaves a case's AC set: what is copied here would have to be aligned. */
@@ -177,6 +215,14 @@ static bool refused_at_return(struct native_state *s)
 	return true;
 }
 
+/* What POPF may have left, and the kernel does not take back: NT, ID. */
+static void clear_sticky(void)
+{
+	u64 flags = __builtin_ia32_readeflags_u64();
+
+	__builtin_ia32_writeeflags_u64(flags & ~(u64)0x204000);
+}
+
 void native_run(const struct native_mode *m, struct native_state *s)
 {
 	if (refused_at_return(s))
@@ -186,6 +232,7 @@ void native_run(const struct native_mode *m, struct native_state *s)
 	g.inside = false;
 	__asm__ volatile("int3" ::: "memory");
 	g.state = NULL;
+	clear_sticky();
 }
 
 static u16 read_selector(unsigned int seg)
@@ -354,7 +401,7 @@ void native_sregs(const struct native_mode *m, struct kvm_sregs *s)
 	s->ds = m->seg[3];
 	s->fs = m->seg[4];
 	s->gs = m->seg[5];
-	s->cr4 = 0x40000 | 0x200 | 0x20;
+	s->cr4 = 0x40000 | 0x600 | 0x20;
 	s->efer = 0xd00;
 }
 
@@ -407,8 +454,15 @@ bool native_init(u64 gs_base)
 		g.sel[i] = read_selector(i);
 	__asm__("xgetbv" : "=a" (lo), "=d" (hi) : "c" (0));
 	g.xfeatures = lo & X86_XFEATURES;
+	__cpuid_count(0xd, 5, a, b, c, d);
+	g.mask = b;
 	__cpuid_count(0xd, 6, a, b, c, d);
-	g.zmmh = b ? b : 1152;
+	g.zmmh = b;
+	__cpuid_count(0xd, 7, a, b, c, d);
+	g.zmm16 = b;
+	g.fp_size = g.xfeatures & 0x80 ? g.zmm16 + 1024 : XSAVE_YMMH + 256;
+	if (g.fp_size > FP_SIZE)
+		return false;
 	sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
 	sigaltstack(&ss, NULL);
 	for (i = 0; i < ARRAY_SIZE(signals); i++)

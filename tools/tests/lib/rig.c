@@ -113,7 +113,8 @@ void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config)
 	r->mem = xalloc(pages, RIG_PAGE);
 	r->kind = xalloc(pages, 1);
 	memset(r->kind, PAGE_RAM, pages);
-	r->xcr0 = 7;
+	r->xcr0 = 0xe7;
+	memcpy(r->xsave + 24, "\x80\x1f", 2);	/* MXCSR as at reset */
 	r->ops = rig_ops;
 	r->ops.generation = &r->generation;
 	r->emul = likex_emul_new(&r->ops, r, config);
