@@ -157,6 +157,18 @@ static void convert_string(struct insn *in, const ZydisDecodedInstruction *z,
 	}
 }
 
+/* XLAT does not name its operand, but that has a segment. */
+static void convert_xlat(struct insn *in, const ZydisDecodedInstruction *z,
+			 const ZydisDecodedOperand *ops)
+{
+	unsigned int i;
+
+	in->seg = SEG_DS;
+	for (i = 0; i < z->operand_count; i++)
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			in->seg = ZydisRegisterGetId(ops[i].mem.segment);
+}
+
 static u8 mem_access(const struct insn *in)
 {
 	if (in->mem == NO_MEM)
@@ -218,7 +230,7 @@ static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
 		return true;
 	}
 	if (in->op->exec == exec_xlat)
-		in->seg = ZydisRegisterGetId(ops[1].mem.segment);
+		convert_xlat(in, z, ops);
 	if (!convert_operands(in, z, ops))
 		return false;
 	/* A line, but a byte is what is looked at. */

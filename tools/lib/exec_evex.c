@@ -126,7 +126,9 @@ int masked_resolve(struct likex_emul *e, const struct insn *in, u64 bytes)
 		return emul_fault(e, VEC_GP, 0);
 	if (!bytes)
 		return 0;
-	r = mem_resolve_part(e, &e->mem, in->seg, off, first_byte(bytes), byte_count(bytes),
+	r = mem_resolve_part(e, &e->mem, in->seg,
+			     (off + first_byte(bytes)) & size_mask(in->asize),
+			     first_byte(bytes), byte_count(bytes),
 			     in->ev.no_ac ? WRITE_MAX : size, in->access & PF_W);
 	if (r == LIKEX_FAULT)
 		fix_cr2(e, lin, bytes);

@@ -40,6 +40,7 @@
 
 /* Exceptions, alike in MXCSR and in x87's words. */
 #define EXC_PRE  0x07u		/* invalid, denormal, divide: seen before the operation, */
+#define EXC_DE   0x02u
 #define EXC_OE   0x08u
 #define EXC_UE   0x10u
 #define EXC_PE   0x20u
@@ -296,9 +297,9 @@ static bool tiny_half(const struct insn *in, const struct stub_regs *s, u32 mxcs
 	return false;
 }
 
-/* Run, and take MXCSR's flags. A fault has happened if this is not 0. */
+/* Run. MXCSR is to be @after then, unless an exception has been raised. */
 static int run_simd(struct likex_emul *e, const struct insn *in, struct stub_regs *s,
-		    void *xsave)
+		    void *xsave, u32 *after)
 {
 	u32 mxcsr = mxcsr_get(xsave), flags;
 	struct stub_regs before = *s;
@@ -309,7 +310,7 @@ static int run_simd(struct likex_emul *e, const struct insn *in, struct stub_reg
 	flags = simd_flags(in, &before, s, mxcsr);
 	if (flags & ~(mxcsr >> 7))
 		return simd_exception(e, xsave, mxcsr | flags);
-	mxcsr_set(e, xsave, mxcsr | flags);
+	*after = mxcsr | flags;
 	return 0;
 }
 
@@ -398,30 +399,52 @@ static void broadcast(const struct insn *in, u8 *mem)
 		memcpy(mem + at, mem, n);
 }
 
-/* SSE, AVX, AVX-512. An operand under a mask is resolved here. */
+/* An operand under a mask, and any that is stored, is resolved here. */
+static int simd_resolve(struct likex_emul *e, const struct insn *in, u64 bytes)
+{
+	if (!in->evex && !(in->op->flags & OP_SELF))
+		return 0;
+	return masked_resolve(e, in, bytes);
+}
+
+static int simd_store(struct likex_emul *e, const struct insn *in, u64 bytes, const u8 *data)
+{
+	int r;
+
+	r = simd_resolve(e, in, bytes);
+	if (r)
+		return r;
+	if (in->ev.k)
+		masked_stage(e, in, bytes, data);
+	else
+		stage_write(e, &e->mem, data);
+	return 0;
+}
+
+/* SSE, AVX, AVX-512. A store's faults come after the operation's exceptions. */
 static int exec_simd(struct likex_emul *e, const struct insn *in, void *xsave)
 {
 	u64 mask = in->ev.k ? opmask_get(e, xsave, in->ev.k) : ~0ull;
 	u64 bytes = evex_bytes(in, mask);
 	struct stub_regs s;
+	u32 mxcsr;
 	int r = 0;
 
 	memset(&s, 0, sizeof(s));
-	if (in->evex || (in->op->flags & OP_SELF))
-		r = masked_resolve(e, in, bytes);
+	if (!in->access)
+		r = simd_resolve(e, in, bytes);
 	if (!r && !in->access)
 		r = masked_read(e, bytes, s.mem);
 	if (r)
 		return r;
 	broadcast(in, s.mem);
 	regs_in(e, in, &s, xsave, mask);
-	r = run_simd(e, in, &s, xsave);
+	r = run_simd(e, in, &s, xsave, &mxcsr);
+	if (!r && in->access)
+		r = simd_store(e, in, bytes, s.mem);
 	if (r)
 		return r;
-	if (in->access && in->ev.k)
-		masked_stage(e, in, bytes, s.mem);
-	else if (in->access)
-		stage_write(e, &e->mem, s.mem);
+	mxcsr_set(e, xsave, mxcsr);
 	regs_out(e, in, &s, xsave, mask);
 	return 0;
 }
@@ -455,6 +478,7 @@ static int exec_mmx(struct likex_emul *e, const struct insn *in, void *xsave)
 {
 	struct stub_regs s;
 	u8 *mm1, *mm;
+	u32 mxcsr;
 	u16 fcw;
 	int r;
 
@@ -472,9 +496,10 @@ static int exec_mmx(struct likex_emul *e, const struct insn *in, void *xsave)
 	mm = s.fx + FX_ST + (in->stub.reg & 7u) * 16;
 	if (mm != mm1)
 		swap16(mm, mm1);
-	r = run_simd(e, in, &s, xsave);
+	r = run_simd(e, in, &s, xsave, &mxcsr);
 	if (r)
 		return r;
+	mxcsr_set(e, xsave, mxcsr);
 	put16(s.fx + FX_FCW, fcw);
 	if (mm != mm1)
 		swap16(mm, mm1);
@@ -553,11 +578,12 @@ static int x87_unmasked(struct likex_emul *e, const struct insn *in, struct stub
 			u8 *fx, u16 flags, u16 unmasked)
 {
 	u16 fsw = get16(fx + FX_FSW), now = get16(s->fx + FX_FSW), taken;
+	u16 harmless = EXC_PE | (in->stub.load ? EXC_DE : 0);
 	int r;
 
 	if ((unmasked & (EXC_OE | EXC_UE)) && !in->access)
 		return emul_unsupported(e, LIKEX_WHY_INSN);
-	if (unmasked & ~EXC_PE) {
+	if (unmasked & ~harmless) {
 		if (unmasked & (EXC_OE | EXC_UE))
 			flags &= ~EXC_PE;
 		/* C1 tells a stack that is full from one that is empty. */

@@ -190,7 +190,8 @@ struct stub_form {
 	u8 out;			/* STUB_OUT_* */
 	bool sse;		/* of MMX: converts, so needs SSE too */
 	bool half;		/* rounds to half precision, whatever MXCSR.FTZ says */
-	bool compare;		/* x87: sets condition codes */
+	bool compare;		/* x87: sets condition codes, */
+	bool load;		/* or loads a real number */
 };
 
 /* A decoded instruction. Small, so that many fit the cache. */

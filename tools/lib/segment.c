@@ -130,7 +130,7 @@ int mem_resolve(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
 }
 
 /*
- * mem_resolve_part() - as mem_resolve(), for @len bytes at @at of an operand of
+ * mem_resolve_part() - as mem_resolve(), for what is at @at of an operand of
  * @whole bytes, whose alignment is the one that counts
  */
 int mem_resolve_part(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
@@ -139,7 +139,7 @@ int mem_resolve_part(struct likex_emul *e, struct span *s, unsigned int seg, u64
 	u64 lin;
 	int r;
 
-	r = linear(e, seg, off + at, len, write, at, whole, &lin);
+	r = linear(e, seg, off, len, write, at, whole, &lin);
 	if (r)
 		return r;
 	return span_init(e, s, lin, len, access_bits(e, write));

@@ -266,7 +266,7 @@ static u8 mandatory_prefix(const ZydisDecodedInstruction *z)
 static bool widens_gpr(const ZydisDecodedInstruction *z, u8 pfx)
 {
 	if (z->opcode_map == ZYDIS_OPCODE_MAP_0F3A)
-		return z->opcode == 0x16 || z->opcode == 0x22;
+		return z->opcode == 0x16 || z->opcode == 0x22 || (z->opcode & 0xfe) == 0x60;
 	if (pfx != 0xf3 && pfx != 0xf2)
 		return false;
 	switch (z->opcode) {
@@ -549,6 +549,7 @@ bool stub_convert(const struct likex_emul *e, struct insn *in,
 		in->imm = x87_opcode(z);
 		f->out = rounds_to_real(z) ? STUB_OUT_REAL : 0;
 		f->compare = compares(z);
+		f->load = (z->opcode & 0xfb) == 0xd9 && !z->raw.modrm.reg;
 	} else if (!convert_operands(f, z, ops)) {
 		return false;
 	}

@@ -45,8 +45,8 @@ static const struct {
  * again.
  */
 enum {
-	CALL_STORES, ENTER_STORES, MMX_TOP, HALF_FLAGS, HALF_COMPLEX,
-	TINY_HALF, X87_SCALED, PRECISION, EDGE_80, DECODER, STRING_HALVES, ODD_MOVBE, AMD_WIDE, AMD_EDGE, AMD_NO_COUNT, AMD_FLAGS,
+	CALL_STORES, ENTER_STORES, POPA_LOADS, STORES_80, MMX_TOP, HALF_FLAGS, HALF_COMPLEX,
+	TINY_HALF, X87_SCALED, PRECISION, EDGE, STORE_CR2, DECODER, STRING_HALVES, ODD_MOVBE, AMD_WIDE, AMD_EDGE, AMD_NO_COUNT, AMD_FLAGS,
 	EXPLAINED,
 };
 
@@ -436,14 +436,17 @@ static const char *const explained[EXPLAINED] = {
 	[CALL_STORES] = "CALL to where it may not: the manual checks first, this processor "
 			"has stored the return address below RSP by then",
 	[ENTER_STORES] = "ENTER or PUSHA that faults in a later push: this processor has made the earlier ones",
+	[POPA_LOADS] = "POPA that faults in a later pop: this processor has made the earlier ones",
+	[STORES_80] = "80 bits to two pages, the second of which faults: this processor has stored the rest",
 	[MMX_TOP] = "MMX instruction that faults: this processor has set the top of the "
 		    "x87 stack to 0 by then, or all registers valid",
 	[HALF_FLAGS] = "VCVTPS2PH whose store faults: this processor has set MXCSR's flags by then",
 	[HALF_COMPLEX] = "complex half-precision multiplication: this processor never gives #XM",
 	[TINY_HALF] = "half-precision results with underflow unmasked: refused by the emulator",
 	[X87_SCALED] = "x87 results with overflow or underflow unmasked: refused by the emulator",
-	[PRECISION] = "MXCSR.PE with #XM for overflow or underflow: a masked run does not tell",
-	[EDGE_80] = "a real of 80 bits across the end of canonical addresses: checked in two parts",
+	[PRECISION] = "MXCSR's flags with #XM that are not those of the exception: a masked run does not tell",
+	[EDGE] = "vector or x87 operand across the end of canonical addresses: which of two faults",
+	[STORE_CR2] = "VPMOV store under a mask: this processor reports another byte of the page",
 	[DECODER] = "EVEX.W outside 64-bit mode, where it is ignored: unknown to the decoder",
 	[STRING_HALVES] = "string instruction with 32-bit addresses in 64-bit code that "
 			  "faults: this processor has cleared the upper halves of RCX, "
@@ -469,6 +472,17 @@ static bool check(bool same, const char *what, u64 native, u64 emulated)
 	return same;
 }
 
+static bool cr2_explained(struct test *t)
+{
+	const char *name = gen_name(&t->c);
+
+	if (strncmp(name, "evex map 2 f3 ", 14) || !strchr("123", name[14]) ||
+	    (t->out.cr2 ^ t->rig.step.fault.cr2) & ~(RIG_PAGE - 1))
+		return false;
+	t->explained[STORE_CR2]++;
+	return true;
+}
+
 static bool same_fault(struct test *t)
 {
 	const struct likex_fault *f = &t->rig.step.fault;
@@ -486,8 +500,8 @@ static bool same_fault(struct test *t)
 	if (f->has_error)
 		ok &= check(t->out.error == f->error, "error code", t->out.error,
 			    f->error);
-	if (f->vector == 14)
-		ok &= check(t->out.cr2 == f->cr2, "CR2", t->out.cr2, f->cr2);
+	if (f->vector == 14 && t->out.cr2 != f->cr2 && !cr2_explained(t))
+		ok = check(false, "CR2", t->out.cr2, f->cr2);
 	return ok;
 }
 
@@ -562,6 +576,11 @@ static bool same_regs(struct test *t)
 			mask = 0xffff;
 		if (halves_explained(t, i, a[i], b[i]))
 			continue;
+		if (a[i] != b[i] && t->result == LIKEX_FAULT && !strcmp(gen_name(&t->c), "popa") &&
+		    i != 16) {
+			t->explained[POPA_LOADS]++;
+			continue;
+		}
 		ok &= check(!((a[i] ^ b[i]) & mask), reg_names[i], a[i], b[i]);
 	}
 	ok &= !((t->out.regs.rflags ^ t->rig.regs.rflags) & flags) || flags_explained(t) ||
@@ -614,7 +633,7 @@ static bool precision_explained(struct test *t, const u8 *emulated)
 {
 	u64 now = word(t->out.x87, 24, 4);
 
-	if (t->out.trapno != 19 || !(now & 0x18) || (word(emulated, 24, 4) ^ now) != 0x20 ||
+	if (t->out.trapno != 19 || (word(emulated, 24, 4) ^ now) & ~0x3eull ||
 	    memcmp(emulated, t->out.x87, 24) || memcmp(emulated + 32, t->out.x87 + 32, 128))
 		return false;
 	t->explained[PRECISION]++;
@@ -728,13 +747,10 @@ static bool complex_explained(struct test *t)
 
 static bool edge_explained(struct test *t)
 {
-	u8 vector = t->rig.step.fault.vector;
-
-	if (t->result != LIKEX_FAULT || (vector != 12 && vector != 13) ||
-	    strncmp(gen_name(&t->c), "x87 map 0 00 d", 14) || t->out.trapno != 14 ||
-	    0x800000000000 - t->c.operand > 9)
+	if (t->result != LIKEX_FAULT || !t->c.row[0] || 0x800000000000 - t->c.operand > 63 ||
+	    t->out.trapno == t->rig.step.fault.vector || t->out.trapno == 3)
 		return false;
-	t->explained[EDGE_80]++;
+	t->explained[EDGE]++;
 	return true;
 }
 
@@ -793,6 +809,8 @@ static bool memory_explained(struct test *t)
 		t->explained[CALL_STORES]++;
 	else if (!strcmp(name, "enter") || !strcmp(name, "pusha"))
 		t->explained[ENTER_STORES]++;
+	else if (!strncmp(name, "x87", 3) && t->c.operand % RIG_PAGE > RIG_PAGE - 10)
+		t->explained[STORES_80]++;
 	else
 		return false;
 	sync_memory(t);
