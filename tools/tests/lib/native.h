@@ -44,4 +44,10 @@ u64 native_xstate(void);
 void native_to_xsave(const struct native_state *s, u8 *xsave);
 void native_from_xsave(struct native_state *s, const u8 *xsave);
 
+/* native_numbers.c: numbers of any format, @len bytes; one of 80 bits. */
+void native_numbers(struct rng *g, u8 *to, unsigned int len);
+void native_x87_number(struct rng *g, u8 *to);
+/* Vector, mask and x87 registers of chance, with their modes. */
+void native_vectors(struct rng *g, struct native_state *s);
+
 #endif /* NATIVE_H */
