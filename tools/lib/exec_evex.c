@@ -115,7 +115,7 @@ static void fix_cr2(struct likex_emul *e, u64 lin, u64 bytes)
 int masked_resolve(struct likex_emul *e, const struct insn *in, u64 bytes)
 {
 	unsigned int size = in->opr[in->mem].size;
-	u64 off = ea_offset(e, in), lin = off;
+	u64 off = ea_offset(e, in), lin = off, part;
 	int r;
 
 	if (in->ev.whole)
@@ -126,9 +126,10 @@ int masked_resolve(struct likex_emul *e, const struct insn *in, u64 bytes)
 		return emul_fault(e, VEC_GP, 0);
 	if (!bytes)
 		return 0;
-	r = mem_resolve_part(e, &e->mem, in->seg,
-			     (off + first_byte(bytes)) & size_mask(in->asize),
-			     first_byte(bytes), byte_count(bytes),
+	part = off + first_byte(bytes);
+	if (!mode64(e))
+		part = (u32)part;
+	r = mem_resolve_part(e, &e->mem, in->seg, part, first_byte(bytes), byte_count(bytes),
 			     in->ev.no_ac ? WRITE_MAX : size, in->access & PF_W);
 	if (r == LIKEX_FAULT)
 		fix_cr2(e, lin, bytes);

@@ -693,6 +693,9 @@ static bool wanted(const struct gen *g, const struct tmpl *t)
 		return false;
 	if (g->no_branches && (t->flags & T_BRANCH))
 		return false;
+	if (g->no_recent && (t->flags & T_MEM) && (t->flags & T_NO66) && strncmp(t->name, "prefetch", 8) &&
+	    strcmp(t->name, "clflush"))
+		return false;
 	if (g->no_movbe && !strncmp(t->name, "movbe", 5))
 		return false;
 	return g->bits == 64 || !(t->flags & T_W1);

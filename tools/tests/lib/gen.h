@@ -23,6 +23,7 @@ struct gen {
 	bool vectors;		/* SSE, and AVX outside 16-bit code */
 	bool invalid_lock;	/* LOCK where it is not allowed, too */
 	bool no_movbe, no_branches;
+	bool no_recent;		/* not what came after Skylake's time */
 	bool ports;		/* INS and OUTS */
 	bool rows;		/* what the library has stubs for, see gen_row.c */
 	/* Chooses where an operand shall be, as a linear address. */

@@ -646,7 +646,8 @@ static bool edge_explained(struct test *t)
 		    t->c.operand % RIG_PAGE > RIG_PAGE - 10 &&
 		    (t->out.trapno == 12 || t->out.trapno == 13);
 
-	if (!t->c.row[0] || t->out.trapno == t->rig.step.fault.vector || !(canonical || wrap))
+	if (!t->c.row[0] || !(canonical || wrap) ||
+	    (t->result == LIKEX_FAULT && t->out.trapno == t->rig.step.fault.vector))
 		return false;
 	t->explained[EDGE]++;
 	return true;
@@ -720,7 +721,7 @@ static bool memory_explained(struct test *t)
 		t->explained[CALL_STORES]++;
 	else if (!strcmp(name, "enter") || !strcmp(name, "pusha"))
 		t->explained[ENTER_STORES]++;
-	else if (!strncmp(name, "x87", 3) && t->c.operand % RIG_PAGE > RIG_PAGE - 10)
+	else if (!strncmp(name, "x87", 3) && t->out.cr2 % RIG_PAGE == 0)
 		t->explained[STORES_80]++;
 	else
 		return false;

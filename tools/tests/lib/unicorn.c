@@ -41,7 +41,8 @@ static const struct {
 /* Differences that are no mistakes of the emulator. */
 enum explanation {
 	LIMITS, ALIGNMENT, LOCKED_NEG, STACK_VECTOR, READ_FIRST, SHIFT_COUNT, CMPXCHG_ZEXT, REP_HALVES,
-	COMPARE_ORDER, SPLIT_LOCK, OUTSIDE, OWN_CODE, RIP_IMMEDIATE, EXPLAINED,
+	COMPARE_ORDER, SPLIT_LOCK, OUTSIDE, OWN_CODE, RIP_IMMEDIATE, UNKNOWN,
+	STACK_ORDER, EXPLAINED,
 };
 
 static const char *const explained[EXPLAINED] = {
@@ -52,13 +53,17 @@ static const char *const explained[EXPLAINED] = {
 	[READ_FIRST] = "Unicorn reads, and marks the first page, before it checks all of a write: flags of "
 		       "pages where the instruction faults, and an address reported for another byte of the operand",
 	[SHIFT_COUNT] = "results that the manual leaves undefined",
-	[CMPXCHG_ZEXT] = "Unicorn clears the upper half of the register that a CMPXCHG leaves alone (the "
+	[CMPXCHG_ZEXT] = "Unicorn clears the upper half of the register that a CMPXCHG, BSF or BSR leaves alone (the "
 			 "processor does not, as the native test shows)",
 	[REP_HALVES] = "upper halves of registers on REP with 32-bit addresses and a count of 0",
 	[COMPARE_ORDER] = "CMPS with two faulting operands: which is looked at first",
 	[SPLIT_LOCK] = "locked across separate pages: refused by the emulator",
 	[OUTSIDE] = "an address outside of memory: a device to the emulator, an error in Unicorn",
 	[RIP_IMMEDIATE] = "SHLD and SHRD with an immediate, relative to RIP: Unicorn forgets the immediate's byte",
+	[UNKNOWN] = "Unicorn has #UD for POPCNT, ADCX and ADOX, TZCNT and LZCNT as BSF and BSR, a CRC32 of "
+		    "other sizes, and a CLFLUSH that never faults",
+	[STACK_ORDER] = "PUSHA, POPA, ENTER: where they fault, Unicorn's parts before that; with an operand-size "
+			"prefix, its upper halves",
 	[OWN_CODE] = "an instruction that writes over itself, if only what is there: Unicorn does it twice",
 };
 
@@ -309,12 +314,32 @@ static bool explain(struct test *t, enum explanation why)
 	return true;
 }
 
+static bool named(const struct test *t, const char *const *names, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (!strncmp(gen_name(&t->c), names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
 /* Whole cases that cannot be compared. */
 static bool not_comparable(struct test *t)
 {
 	const struct likex_step *st = &t->rig.step;
+	static const char *const unknown[] = {
+		"popcnt", "adcx", "adox", "crc32", "tzcnt", "lzcnt", "clflush",
+	};
+	static const char *const stack[] = { "pusha", "popa", "enter" };
 	bool fault = t->result == LIKEX_FAULT;
 
+	if (named(t, unknown, ARRAY_SIZE(unknown)) && (t->trap == 6) != (fault && st->fault.vector == 6))
+		return explain(t, UNKNOWN);
+	if (named(t, unknown + 3, 4) && !(fault && st->fault.vector == 6))
+		return explain(t, UNKNOWN);
+	if ((fault || t->c.code[0] == 0x66) && named(t, stack, ARRAY_SIZE(stack)))
+		return explain(t, STACK_ORDER);
 	if (t->result == LIKEX_UNSUPPORTED && st->why == LIKEX_WHY_LOCK)
 		return explain(t, SPLIT_LOCK);
 	if (t->rig.outside || (t->trap >= UC_ERROR && fault &&
@@ -388,7 +413,8 @@ static bool same_regs(struct test *t)
 			t->counts[REP_HALVES]++;
 			continue;
 		}
-		if (!strncmp(gen_name(&t->c), "cmpxchg", 7) && a[i] == (u32)b[i]) {
+		if ((!strncmp(gen_name(&t->c), "cmpxchg", 7) || !strncmp(gen_name(&t->c), "bs", 2)) &&
+		    a[i] == (u32)b[i]) {
 			t->counts[CMPXCHG_ZEXT]++;
 			continue;
 		}
@@ -571,6 +597,7 @@ int main(int argc, char **argv)
 	t.gen.target = target;
 	/* Unicorn lets many an invalid LOCK pass, and knows no MOVBE. */
 	t.gen.no_movbe = true;
+	t.gen.no_recent = true;
 	/* And it translates what a branch goes to, whatever that is. */
 	t.gen.no_branches = true;
 	t.verbose = o.verbose;
