@@ -62,8 +62,8 @@ static const char *const explained[EXPLAINED] = {
 	[RIP_IMMEDIATE] = "SHLD and SHRD with an immediate, relative to RIP: Unicorn forgets the immediate's byte",
 	[UNKNOWN] = "Unicorn has #UD for POPCNT, ADCX and ADOX, TZCNT and LZCNT as BSF and BSR, a CRC32 of "
 		    "other sizes, and a CLFLUSH that never faults",
-	[STACK_ORDER] = "PUSHA, POPA, ENTER: where they fault, Unicorn's parts before that; with an operand-size "
-			"prefix, its upper halves",
+	[STACK_ORDER] = "PUSHA and POPA that fault: Unicorn's parts before the one that does; or that go round the "
+			"end of a segment: refused; ENTER: upper halves and the dirty flag of its last check",
 	[OWN_CODE] = "an instruction that writes over itself, if only what is there: Unicorn does it twice",
 };
 
@@ -331,14 +331,14 @@ static bool not_comparable(struct test *t)
 	static const char *const unknown[] = {
 		"popcnt", "adcx", "adox", "crc32", "tzcnt", "lzcnt", "clflush",
 	};
-	static const char *const stack[] = { "pusha", "popa", "enter" };
+	static const char *const stack[] = { "enter", "pusha", "popa" };
 	bool fault = t->result == LIKEX_FAULT;
 
 	if (named(t, unknown, ARRAY_SIZE(unknown)) && (t->trap == 6) != (fault && st->fault.vector == 6))
 		return explain(t, UNKNOWN);
 	if (named(t, unknown + 3, 4) && !(fault && st->fault.vector == 6))
 		return explain(t, UNKNOWN);
-	if ((fault || t->c.code[0] == 0x66) && named(t, stack, ARRAY_SIZE(stack)))
+	if (named(t, stack, t->result != LIKEX_DONE ? ARRAY_SIZE(stack) : 1))
 		return explain(t, STACK_ORDER);
 	if (t->result == LIKEX_UNSUPPORTED && st->why == LIKEX_WHY_LOCK)
 		return explain(t, SPLIT_LOCK);

@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 		void (*run)(struct unit *u);
 	} groups[] = {
 		{ "page walk", unit_walk }, { "instructions", unit_insn },
+		{ "vectors and x87", unit_vec },
 		{ "faults", unit_fault }, { "transactions", unit_io },
 		{ "vcpu run", unit_run }, { "preload", unit_preload },
 	};

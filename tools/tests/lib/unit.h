@@ -20,6 +20,7 @@ static inline bool expect_eq(struct unit *u, const char *what, u64 want, u64 got
 
 void unit_walk(struct unit *u);
 void unit_insn(struct unit *u);
+void unit_vec(struct unit *u);
 void unit_fault(struct unit *u);
 void unit_io(struct unit *u);
 void unit_run(struct unit *u);

@@ -105,6 +105,37 @@ static const struct row rows[] = {
 	  0xab000000, 0, 0x123456ab, 0, 1, 1 },
 	{ "shrd [rdi], eax, 1", 64, CODE(0x0f, 0xac, 0x07, 1), 1, 0, 0, 0x10, 0, 1, 0, 0x80000008, SF|OF, 1, 1 },
 
+	/* Bit scans and fields, CRC-32C, carry chains */
+	{ "bsf eax, [rdi]", 64, CODE(0x0f, 0xbc, 0x07), 0, 0, 0, 0x50, ZF, 4, 0, 0x50, 0, 1, 0 },
+	{ "bsf eax, [rdi]: nothing set", 64, CODE(0x0f, 0xbc, 0x07), ~0ull, 0, 0, 0, 0, ~0ull, 0, 0, ZF, 1, 0 },
+	{ "bsr rax, [rdi]", 64, CODE(0x48, 0x0f, 0xbd, 0x07), 0, 0, 0, 1ull << 62 | 1, 0,
+	  62, 0, 1ull << 62 | 1, 0, 1, 0 },
+	{ "tzcnt eax, [rdi]: nothing set", 64, CODE(0xf3, 0x0f, 0xbc, 0x07), 0, 0, 0, 0, 0, 32, 0, 0, CF, 1, 0 },
+	{ "lzcnt eax, [rdi]", 64, CODE(0xf3, 0x0f, 0xbd, 0x07), 0, 0, 0, 0x80000000, CF, 0, 0, 0x80000000, ZF, 1, 0 },
+	{ "popcnt rax, [rdi]", 64, CODE(0xf3, 0x48, 0x0f, 0xb8, 0x07), 0, 0, 0, 0xff00ff, CF, 16, 0, 0xff00ff, 0, 1, 0 },
+	{ "crc32 eax, byte [rdi]", 64, CODE(0xf2, 0x0f, 0x38, 0xf0, 0x07), 0, 0, 0, 1, CF, 0xf26b8303, 0, 1, CF, 1, 0 },
+	{ "andn eax, eax, [rdi]", 64, CODE(0xc4, 0xe2, 0x78, 0xf2, 0x07), 0x0f, 0, 0, 0xff, CF|OF, 0xf0, 0, 0xff, 0, 1, 0 },
+	{ "bextr eax, [rdi], ecx", 64, CODE(0xc4, 0xe2, 0x70, 0xf7, 0x07), 0, 0x0804, 0, 0x12345, 0, 0x34, 0x0804, 0x12345, 0, 1, 0 },
+	{ "blsi eax, [rdi]", 64, CODE(0xc4, 0xe2, 0x78, 0xf3, 0x1f), 0, 0, 0, 0x30, 0, 0x10, 0, 0x30, CF, 1, 0 },
+	{ "blsr eax, [rdi]", 64, CODE(0xc4, 0xe2, 0x78, 0xf3, 0x0f), 0, 0, 0, 0x30, CF, 0x20, 0, 0x30, 0, 1, 0 },
+	{ "bzhi eax, [rdi], ecx", 64, CODE(0xc4, 0xe2, 0x70, 0xf5, 0x07), 0, 4, 0, 0xff, 0, 0xf, 4, 0xff, 0, 1, 0 },
+	{ "pdep eax, ecx, [rdi]", 64, CODE(0xc4, 0xe2, 0x73, 0xf5, 0x07), 0, 5, 0, 0x1110, CF, 0x1010, 5, 0x1110, CF, 1, 0 },
+	{ "pext eax, ecx, [rdi]", 64, CODE(0xc4, 0xe2, 0x72, 0xf5, 0x07), 0, 0x1010, 0, 0x1110, 0, 5, 0x1010, 0x1110, 0, 1, 0 },
+	{ "rorx eax, [rdi], 4", 64, CODE(0xc4, 0xe3, 0x7b, 0xf0, 0x07, 4), 0, 0, 0, 0x21, CF, 0x10000002, 0, 0x21, CF, 1, 0 },
+	{ "sarx eax, [rdi], ecx", 64, CODE(0xc4, 0xe2, 0x72, 0xf7, 0x07), 0, 4, 0, 0x80000000, 0, 0xf8000000, 4, 0x80000000, 0, 1, 0 },
+	{ "mulx rax, rcx, [rdi]", 64, CODE(0xc4, 0xe2, 0xf3, 0xf6, 0x07), 0, 0, 1ull << 63, 6, CF, 3, 0, 6, CF, 1, 0 },
+	{ "adcx eax, [rdi]", 64, CODE(0x66, 0x0f, 0x38, 0xf6, 0x07), 1, 0, 0, 0xffffffff, OF, 0, 0, 0xffffffff, CF|OF, 1, 0 },
+	{ "adox eax, [rdi]", 64, CODE(0xf3, 0x0f, 0x38, 0xf6, 0x07), 1, 0, 0, 0xfffffffe, OF, 0, 0, 0xfffffffe, OF, 1, 0 },
+	{ "movdiri [rdi], eax", 64, CODE(0x0f, 0x38, 0xf9, 0x07), 7, 0, 0, 0, 0, 7, 0, 7, 0, 0, 1 },
+
+	/* Cache lines: looked at, not accessed */
+	{ "clflush [rdi]", 64, CODE(0x0f, 0xae, 0x3f), 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0 },
+	{ "clflush [rbx+...]: FreeBSD's, 32-bit", 32, CODE(0x0f, 0xae, 0x3d, 0, 0x80, 0, 0), 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0 },
+	{ "clflushopt [rdi]", 64, CODE(0x66, 0x0f, 0xae, 0x3f), 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0 },
+	{ "clwb [rdi]", 64, CODE(0x66, 0x0f, 0xae, 0x37), 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0 },
+	{ "cldemote [rdi]", 64, CODE(0x0f, 0x1c, 0x07), 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0 },
+	{ "prefetchw [rdi]", 64, CODE(0x0f, 0x0d, 0x0f), 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0 },
+
 	/* Conditions */
 	{ "setz [rdi]", 64, CODE(0x0f, 0x94, 0x07), 0, 0, 0, 0xff00, ZF, 0, 0, 0xff01, ZF, 0, 1 },
 	{ "setg [rdi]", 64, CODE(0x0f, 0x9f, 0x07), 0, 0, 0, 0xff, SF, 0, 0, 0, SF, 0, 1 },
@@ -296,6 +327,102 @@ static void stack(struct unit *u)
 	rig_destroy(&r);
 }
 
+/* A line that is flushed must be there; one that is prefetched need not. */
+static void lines(struct unit *u)
+{
+	struct rig r;
+
+	unit_start(u, "clflush of what is not mapped", &r, 0);
+	r.regs.rdi = 0x200000;
+	unit_code(&r, "\x0f\xae\x3f", 3);
+	EXPECT_EQ(u, LIKEX_FAULT, rig_step(&r));
+	EXPECT_EQ(u, 14, r.step.fault.vector);
+	EXPECT_EQ(u, 0, r.step.fault.error);
+	unit_code(&r, "\x0f\x18\x0f", 3);
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	rig_destroy(&r);
+}
+
+/* MOVDIR64B: from a device to memory, aligned or not. */
+static void movdir64b(struct unit *u)
+{
+	struct rig r;
+
+	unit_start(u, "movdir64b", &r, 0);
+	rig_kind(&r, UNIT_DATA, 4096, PAGE_DEV);
+	memset(rig_at(&r, UNIT_DATA + 1), 0x5a, 64);
+	r.regs.rdi = UNIT_DATA + 1;
+	r.regs.rax = 0xa040;
+	unit_code(&r, "\x66\x0f\x38\xf8\x07", 5);
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	EXPECT_EQ(u, 8, r.io_count);
+	expect(u, !memcmp(rig_at(&r, 0xa040), rig_at(&r, UNIT_DATA + 1), 64), "memory", 0, 0);
+	r.regs.rax = 0xa041;
+	r.regs.rip = UNIT_CODE;
+	EXPECT_EQ(u, LIKEX_FAULT, rig_step(&r));
+	EXPECT_EQ(u, 13, r.step.fault.vector);
+	rig_destroy(&r);
+}
+
+/* What the stack has to do with, when the stack is a device. */
+static void frames(struct unit *u)
+{
+	u64 got;
+	struct rig r;
+
+	unit_start(u, "pushf, popf, enter, leave, xlat on a device", &r, 0);
+	rig_kind(&r, UNIT_DATA, 4096, PAGE_DEV);
+	r.pull = true;
+	r.regs.rsp = UNIT_DATA + 0x100;
+	r.regs.rbp = 0x1234;
+	r.regs.rflags = 0x10ad7;
+	r.regs.rbx = UNIT_DATA + 0xe8;
+	r.regs.rax = 0x10;
+	unit_code(&r, "\x9c\xc8\x20\0\0\xc9\x9d\xd7", 8);
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	memcpy(&got, rig_at(&r, UNIT_DATA + 0xf8), 8);
+	EXPECT_EQ(u, 0xad7, got);
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	EXPECT_EQ(u, UNIT_DATA + 0xf0, r.regs.rbp);
+	EXPECT_EQ(u, UNIT_DATA + 0xd0, r.regs.rsp);
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	EXPECT_EQ(u, 0x1234, r.regs.rbp);
+	EXPECT_EQ(u, UNIT_DATA + 0xf8, r.regs.rsp);
+	r.regs.rflags = 2;
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	EXPECT_EQ(u, 0xad7, r.regs.rflags);
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	EXPECT_EQ(u, 0xd7, r.regs.rax);
+	EXPECT_EQ(u, 5, r.io_count);
+	rig_destroy(&r);
+}
+
+static void all_registers(struct unit *u)
+{
+	struct kvm_regs before;
+	struct rig r;
+
+	u->name = "pusha, popa on a device";
+	rig_init(&r, UNIT_PAGES, NULL);
+	rig_mode(&r, 32, 0);
+	rig_kind(&r, UNIT_DATA, 4096, PAGE_DEV);
+	r.regs = (struct kvm_regs){
+		.rax = 1, .rcx = 2, .rdx = 3, .rbx = 4, .rsp = UNIT_DATA + 0x100, .rbp = 5,
+		.rsi = 6, .rdi = 7, .rflags = 2,
+	};
+	before = r.regs;
+	unit_code(&r, "\x60\x61", 2);
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	EXPECT_EQ(u, UNIT_DATA + 0xe0, r.regs.rsp);
+	EXPECT_EQ(u, 7, *rig_at(&r, UNIT_DATA + 0xe0));
+	EXPECT_EQ(u, 1, *rig_at(&r, UNIT_DATA + 0xfc));
+	r.regs.rax = r.regs.rdi = r.regs.rbp = 99;
+	EXPECT_EQ(u, LIKEX_DONE, rig_step(&r));
+	before.rip = UNIT_CODE + 2;
+	expect(u, !memcmp(&before, &r.regs, sizeof(before)), "registers", before.rax, r.regs.rax);
+	rig_destroy(&r);
+}
+
 void unit_insn(struct unit *u)
 {
 	unsigned int i;
@@ -309,4 +436,8 @@ void unit_insn(struct unit *u)
 		one_vec(u, &vec_rows[i]);
 	fpu_untouched(u);
 	stack(u);
+	lines(u);
+	movdir64b(u);
+	frames(u);
+	all_registers(u);
 }
