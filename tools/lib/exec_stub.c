@@ -88,7 +88,6 @@ _Static_assert(offsetof(struct stub_regs, host_mxcsr) == 364, "S_HOST");
 _Static_assert(offsetof(struct stub_regs, fx) == 384, "S_FX");
 _Static_assert(offsetof(struct stub_regs, saved) == 896, "S_SAVED");
 
-extern const u8 stub_code[];
 void stub_call_sse(struct stub_regs *s, const void *stub);
 void stub_call_avx(struct stub_regs *s, const void *stub);
 void stub_call_avx512(struct stub_regs *s, const void *stub);

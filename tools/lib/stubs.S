@@ -178,11 +178,13 @@ stub_code:
 	.size stub_code, . - stub_code
 
 	.pushsection .rodata.stub_rows, "a", @progbits
-	.globl stub_rows_end
-	.hidden stub_rows_end
-	.type stub_rows_end, @object
-stub_rows_end:
 	.size stub_rows, . - stub_rows
+	.globl stub_row_count
+	.hidden stub_row_count
+	.type stub_row_count, @object
+stub_row_count:
+	.long (. - stub_rows) / 12
+	.size stub_row_count, . - stub_row_count
 	.popsection
 
 /* struct stub_regs; exec_stub.c asserts that these are its offsets. */

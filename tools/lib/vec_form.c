@@ -5,8 +5,6 @@
 #include "vec_form.h"
 #include <cpuid.h>
 
-extern const struct stub_row stub_rows[], stub_rows_end[];
-
 /* Features of this processor that stubs need: bits of emul->host. */
 enum stub_host {
 	H_SSE2, H_SSE3, H_SSSE3, H_SSE4, H_SSE42, H_AES, H_CLMUL, H_SHA, H_GFNI, H_AVX,
@@ -333,13 +331,13 @@ static u32 stub_in_row(const struct stub_row *row, const ZydisDecodedInstruction
 s64 stub_find(const ZydisDecodedInstruction *z, unsigned int bits, unsigned int *kind)
 {
 	struct key k = key_of(z, bits);
-	const struct stub_row *row;
+	unsigned int i;
 
-	for (row = stub_rows; row < stub_rows_end; row++) {
-		if (!row_fits(row, z, &k))
+	for (i = 0; i < stub_row_count; i++) {
+		if (!row_fits(&stub_rows[i], z, &k))
 			continue;
-		*kind = row->kind;
-		return stub_in_row(row, z, &k);
+		*kind = stub_rows[i].kind;
+		return stub_in_row(&stub_rows[i], z, &k);
 	}
 	return -1;
 }

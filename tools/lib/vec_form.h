@@ -24,6 +24,12 @@ struct stub_row {
 
 #define STUB_SIZE 8
 
+_Static_assert(sizeof(struct stub_row) == 12, "as stubs.S makes them");
+
+extern const struct stub_row stub_rows[];
+extern const u32 stub_row_count;
+extern const u8 stub_code[];
+
 /* What stubs this processor can run, for emul->host. */
 u64 stub_host(void);
 /* Offset of the stub for these bytes, or -1. */

@@ -99,14 +99,14 @@ static int io_now(void *ctx, struct likex_io *io)
 	return 0;
 }
 
-static int fpu_get(void *ctx, struct likex_fpu *fpu)
+static int vm_fpu_get(void *ctx, struct likex_fpu *fpu)
 {
 	struct vm *v = ctx;
 
 	if ((v->in.policy & 2) && v->calls++ % 8 == 7)
 		return -EIO;
 	fpu->xsave = v->xsave;
-	fpu->xcr0 = v->in.policy & 4 ? 3 : 7;
+	fpu->xcr0 = v->in.policy & 4 ? 7 : 0xe7;
 	return 0;
 }
 
@@ -160,8 +160,8 @@ static void set_mode(struct vm *v)
 	s->cr0 = m ? 1 : 0;
 	if (modes[m].paged)
 		s->cr0 |= CR0_PG;
-	s->cr0 |= (c & 2 ? CR0_WP : 0) | (c & 4 ? CR0_AM : 0) | (c & 0x80 ? CR0_TS : 0);
-	s->cr4 = modes[m].cr4 | CR4_OSFXSR | CR4_OSXSAVE | (m == 6 ? CR4_LA57 : 0) |
+	s->cr0 |= (c & 2 ? CR0_WP : 0) | (c & 4 ? CR0_AM : 0) | CR0_NE | (c & 0x80 ? CR0_TS : 0);
+	s->cr4 = modes[m].cr4 | CR4_OSFXSR | CR4_OSXSAVE | CR4_OSXMM | (m == 6 ? CR4_LA57 : 0) |
 		 (c & 8 ? CR4_SMAP : 0) | (c & 16 ? CR4_PKE : 0) | (c & 32 ? CR4_SMEP : 0);
 	s->efer = (u64)modes[m].efer << 8 | (c & 64 ? EFER_NXE : 0);
 	s->cr3 = TABLES;
@@ -195,6 +195,17 @@ static void set_registers(struct vm *v)
 	v->regs.rflags = (v->in.flags & 0x37fd7) | 2;
 }
 
+/* Any vector and x87 state, whatever that says of itself. */
+static void fill_xsave(struct vm *v)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(v->xsave); i++)
+		v->xsave[i] = v->in.io[i % sizeof(v->in.io)] ^ i / sizeof(v->in.io);
+	memset(v->xsave + 512, 0, 64);
+	v->xsave[512] = v->in.io[0] & 0xe7;
+}
+
 static void load_code(struct vm *v)
 {
 	u64 at = (v->in.mode & 7) >= 5 && (v->in.mode & 7) < 7 ? v->in.rip :
@@ -219,7 +230,7 @@ static bool finished(struct vm *v, struct likex_emul *e, struct likex_step *st,
 	if (r == LIKEX_MORE || r == LIKEX_FAULT || r == LIKEX_UNSUPPORTED || r < 0)
 		CHECK(v->regs.rip == before->rip);
 	if (r == LIKEX_FAULT)
-		CHECK(st->fault.vector <= 17 && st->fault.error <= 0xffff);
+		CHECK(st->fault.vector <= 19 && st->fault.error <= 0xffff);
 	if (r == LIKEX_UNSUPPORTED)
 		CHECK(st->why && st->insn_len <= LIKEX_INSN_MAX);
 	CHECK(v->regs.rsp == before->rsp || r == LIKEX_DONE);
@@ -231,7 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct vm v;
 	struct likex_emul_ops ops = {
-		.map = map, .io = io_now, .fpu_get = fpu_get, .pkru = pkru,
+		.map = map, .io = io_now, .fpu_get = vm_fpu_get, .pkru = pkru,
 	};
 	struct likex_emul_config cfg = { .maxphyaddr = 40, .features = 1 };
 	struct likex_step st = { .regs = &v.regs, .sregs = &v.sregs };
@@ -248,6 +259,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set_mode(&v);
 	build_tables(&v);
 	set_registers(&v);
+	fill_xsave(&v);
 	load_code(&v);
 	memcpy(trap.insn, v.in.insn, sizeof(trap.insn));
 	if (v.in.mode & 0x80)

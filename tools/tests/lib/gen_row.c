@@ -9,9 +9,6 @@
 #include "gen_as.h"
 #include "../../lib/vec_form.h"
 
-extern const struct stub_row stub_rows[], stub_rows_end[];
-extern const u8 stub_code[];
-
 /* The byte with VEX.vvvv, or its like in EVEX. */
 static bool uses_vvvv(const struct stub_row *row)
 {
@@ -34,14 +31,14 @@ void row_choose(struct as *a, struct tmpl *t)
 {
 	static const char *const kinds[] = { "sse", "mmx", "x87", "vex", "evex" };
 	static const u8 sizes[] = { 16, 8, 8, 32, 64 };
-	unsigned int n = stub_rows_end - stub_rows, kind = rng_below(&a->g->rng, 8);
+	unsigned int kind = rng_below(&a->g->rng, 8);
 	const struct stub_row *row;
 
 	/* Of AVX-512 there is most. */
 	if (kind > STUB_EVEX || (a->g->bits == 16 && kind >= STUB_VEX))
 		kind = a->g->bits == 16 ? STUB_SSE : STUB_EVEX;
 	do {
-		row = &stub_rows[rng_below(&a->g->rng, n)];
+		row = &stub_rows[rng_below(&a->g->rng, stub_row_count)];
 	} while (row->kind != kind || (row->w == 1 && kind < STUB_VEX && a->g->bits != 64));
 	a->row = row;
 	memset(t, 0, sizeof(*t));
