@@ -243,6 +243,7 @@ static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
 	fix_base(in, z);
 	fix_segment(in, z);
 	in->access = mem_access(in);
+	in->resolve = in->mem != NO_MEM && !(in->op->flags & OP_SELF) && !in->evex;
 	return true;
 }
 
@@ -264,6 +265,7 @@ static bool convert_stub(const struct likex_emul *e, struct insn *in,
 		    !convert_mem(in, &ops[i].mem))
 			return false;
 	fix_base(in, z);
+	in->resolve = !(in->op->flags & OP_SELF) && !in->evex;
 	return true;
 }
 

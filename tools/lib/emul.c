@@ -102,7 +102,7 @@ static enum likex_reason trap_refused(const struct likex_trap *t)
 }
 
 /* A device's part of the write, at most 8 bytes, from @pos on. */
-static int commit_device(struct likex_emul *e, u64 addr, unsigned int len)
+static __always_inline int commit_device(struct likex_emul *e, u64 addr, unsigned int len)
 {
 	struct staged *w = &e->wr;
 	struct likex_io io = {
@@ -217,16 +217,21 @@ static int commit_masked(struct likex_emul *e)
 	return r;
 }
 
-static int commit_memory(struct likex_emul *e)
+static __attribute__((noinline)) int commit_special(struct likex_emul *e)
 {
 	const struct span *s = &e->wr.span;
 
-	if (e->wr.masked)
+	if (e->wr.how == STAGED_MASKED)
 		return commit_masked(e);
 	/* A device has no atomic access: it sees a read, then a write. */
-	if (e->wr.locked && s->host[0] && (!s->len[1] || s->host[1]))
+	if (s->host[0] && (!s->len[1] || s->host[1]))
 		return commit_locked(e);
 	return commit_plain(e);
+}
+
+static int commit_memory(struct likex_emul *e)
+{
+	return e->wr.how == STAGED_PLAIN ? commit_plain(e) : commit_special(e);
 }
 
 /*
@@ -260,6 +265,18 @@ static void commit_registers(struct likex_emul *e, bool waited)
 	}
 }
 
+/* It may fail; what loads a vector register writes no memory. */
+static __attribute__((noinline)) int commit_fpu(struct likex_emul *e)
+{
+	int r = 0;
+
+	if (e->events & EVENT_X87)
+		r = x87_commit(e);
+	if (!r && e->ops->fpu_put)
+		r = e->ops->fpu_put(e->ctx);
+	return r;
+}
+
 /*
  * commit() - make real what the instruction has staged
  * @waited: whether it goes on after a transaction
@@ -278,14 +295,8 @@ static int commit(struct likex_emul *e, bool waited)
 			return r;
 		}
 	}
-	if (e->fx_staged) {
-		r = x87_commit(e);
-		if (r)
-			return r;
-	}
-	/* It may fail; what loads a vector register writes no memory. */
-	if ((e->events & LIKEX_EVENT_FPU) && e->ops->fpu_put) {
-		r = e->ops->fpu_put(e->ctx);
+	if (e->events & (LIKEX_EVENT_FPU | EVENT_X87)) {
+		r = commit_fpu(e);
 		if (r)
 			return r;
 	}
@@ -328,7 +339,7 @@ static int execute(struct likex_emul *e, const struct insn *in)
 		if (r)
 			return r;
 	}
-	if (in->mem != REG_NONE && !(in->op->flags & OP_SELF) && !in->evex) {
+	if (in->resolve) {
 		r = resolve(e, in);
 		if (r)
 			return r;
@@ -414,7 +425,6 @@ static int begin(struct likex_emul *e)
 	e->log_len = 0;
 	e->rep_done = 0;
 	e->events = 0;
-	e->fx_staged = false;
 	e->begin_flags = e->step->regs->rflags;
 	if (why)
 		return emul_unsupported(e, why);

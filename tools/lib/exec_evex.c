@@ -187,7 +187,7 @@ void masked_stage(struct likex_emul *e, const struct insn *in, u64 bytes, const 
 		return;
 	first = in->ev.whole ? 0 : first_byte(bytes);
 	stage_write(e, &e->mem, data + first);
-	e->wr.masked = true;
+	e->wr.how = STAGED_MASKED;
 	e->wr.enable = bytes >> first;
 }
 

@@ -12,7 +12,7 @@ static void remember(struct likex_emul *e, const struct insn *in,
 {
 	if (in->mem == REG_NONE || !e->wr.len)
 		return;
-	e->wr.locked = in->lock || (in->op->flags & OP_LOCK);
+	e->wr.how = in->lock || (in->op->flags & OP_LOCK) ? STAGED_LOCKED : STAGED_PLAIN;
 	memcpy(e->wr.old, old, e->wr.len);
 }
 

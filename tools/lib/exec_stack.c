@@ -222,7 +222,7 @@ int exec_pusha(struct likex_emul *e, const struct insn *in)
 	int r;
 
 	for (i = 0; i < 8; i++)
-		memcpy(data + i * size, &e->r[pusha_order[i]], size);
+		memcpy(data + (size_t)i * size, &e->r[pusha_order[i]], size);
 	for (i = 0; i < 8; i++) {
 		move_rsp(e, -(s64)size);
 		r = stack_probe(e, e->new.rsp, size, true);
@@ -245,7 +245,7 @@ int exec_popa(struct likex_emul *e, const struct insn *in)
 	int r;
 
 	for (i = 0; i < 8; i++) {
-		r = stack_probe(e, e->new.rsp + i * size, size, false);
+		r = stack_probe(e, e->new.rsp + (u64)i * size, size, false);
 		if (r)
 			return r;
 	}
@@ -254,9 +254,9 @@ int exec_popa(struct likex_emul *e, const struct insn *in)
 		r = span_read(e, &s, data);
 	if (r)
 		return r;
-	move_rsp(e, 8 * size);
+	move_rsp(e, (s64)8 * size);
 	for (i = 0; i < 8; i++) {
-		memcpy(&v, data + i * size, size);
+		memcpy(&v, data + (size_t)i * size, size);
 		if (pusha_order[i] != REG_RSP)
 			gpr_write(e, pusha_order[i], size, v);
 	}
@@ -282,10 +282,10 @@ static int enter_pushes(struct likex_emul *e, u8 *data, unsigned int level,
 	u64 frame = 0;
 	int r = 0;
 
-	memcpy(data + level * size, &e->r[REG_RBP], size);
+	memcpy(data + (size_t)level * size, &e->r[REG_RBP], size);
 	for (i = 0; i <= level && !r; i++) {
 		if (i && i < level)
-			r = read_display(e, data + (level - i) * size, i, size);
+			r = read_display(e, data + (size_t)(level - i) * size, i, size);
 		if (r)
 			break;
 		move_rsp(e, -(s64)size);

@@ -133,7 +133,7 @@ static void x87_get(void *xsave, u8 fx[FX_SIZE])
 static void x87_stage(struct likex_emul *e, const u8 *fx)
 {
 	memcpy(e->fx, fx, FX_SIZE);
-	e->fx_staged = true;
+	e->events |= EVENT_X87;
 }
 
 /*
@@ -154,8 +154,7 @@ int x87_commit(struct likex_emul *e)
 	memcpy(area, e->fx, XSAVE_MXCSR);
 	memcpy(area + FX_ST, e->fx + FX_ST, FX_SIZE - FX_ST);
 	*xstate_bv(area) |= XSTATE_X87;
-	e->events |= LIKEX_EVENT_FPU;
-	e->fx_staged = false;
+	e->events = (e->events & ~EVENT_X87) | LIKEX_EVENT_FPU;
 	return 0;
 }
 
@@ -344,7 +343,7 @@ static void clear_masked(const struct insn *in, u64 mask, u8 *v)
 		return;
 	for (i = 0; i < f->count; i++)
 		if (!(mask >> i & 1))
-			memset(v + i * f->elem, 0, f->elem);
+			memset(v + (size_t)i * f->elem, 0, f->elem);
 }
 
 static void vec_out(struct likex_emul *e, const struct insn *in, void *xsave,
@@ -426,7 +425,7 @@ static int exec_simd(struct likex_emul *e, const struct insn *in, void *xsave)
 	u64 mask = in->ev.k ? opmask_get(e, xsave, in->ev.k) : ~0ull;
 	u64 bytes = evex_bytes(in, mask);
 	struct stub_regs s;
-	u32 mxcsr;
+	u32 mxcsr = 0;
 	int r = 0;
 
 	memset(&s, 0, sizeof(s));
@@ -460,7 +459,7 @@ static void mmx_turn(u8 *fx)
 
 	memcpy(st, fx + FX_ST, sizeof(st));
 	for (i = 0; i < 8; i++)
-		memcpy(fx + FX_ST + ((top + i) & 7) * 16, st[i], 16);
+		memcpy(fx + FX_ST + (size_t)((top + i) & 7) * 16, st[i], 16);
 	put16(fx + FX_FSW, get16(fx + FX_FSW) & ~FSW_TOP);
 }
 
@@ -477,7 +476,7 @@ static int exec_mmx(struct likex_emul *e, const struct insn *in, void *xsave)
 {
 	struct stub_regs s;
 	u8 *mm1, *mm;
-	u32 mxcsr;
+	u32 mxcsr = 0;
 	u16 fcw;
 	int r;
 
@@ -492,7 +491,7 @@ static int exec_mmx(struct likex_emul *e, const struct insn *in, void *xsave)
 	fcw = get16(s.fx + FX_FCW);
 	put16(s.fx + FX_FCW, fcw | EXC_ALL);
 	mm1 = s.fx + FX_ST + 16;
-	mm = s.fx + FX_ST + (in->stub.reg & 7u) * 16;
+	mm = s.fx + FX_ST + (size_t)(in->stub.reg & 7) * 16;
 	if (mm != mm1)
 		swap16(mm, mm1);
 	r = run_simd(e, in, &s, xsave, &mxcsr);

@@ -34,6 +34,8 @@ typedef uint64_t __attribute__((may_alias)) reg64;
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT(n) (1ull << (n))
 #define __must_check __attribute__((warn_unused_result))
+#undef __always_inline
+#define __always_inline inline __attribute__((always_inline))
 
 /* Something that was read has changed under us: start the instruction again. */
 #define EMUL_RETRY 100
@@ -214,6 +216,7 @@ struct insn {
 	u8 mem;			/* which operand is in memory; 0xff: none */
 	u8 access;		/* PF_W if that operand is written */
 	u8 nopr;
+	bool resolve;		/* execute() is to resolve that operand */
 	struct opr opr[3];
 	struct evex_form ev;	/* if @evex */
 	struct stub_form stub;	/* if @op is a stub's */
@@ -224,6 +227,9 @@ struct insn {
 #define WRITE_MAX 64		/* the widest memory operand: a 512-bit vector */
 /* The most reads one iteration does: a vector of which every other byte is masked off. */
 #define LOG_SIZE 33
+
+/* Beside LIKEX_EVENT_*, until commit(): emul->fx is staged. */
+#define EVENT_X87 BIT(31)
 
 #define FX_SIZE 160		/* x87 in the XSAVE area */
 
@@ -256,6 +262,8 @@ struct span {
 	bool write;		/* resolved for writing (and perhaps reading) */
 };
 
+enum staged_how { STAGED_PLAIN, STAGED_LOCKED, STAGED_MASKED };
+
 /* The memory (or port) write that the instruction has staged. */
 struct staged {
 	struct span span;
@@ -263,9 +271,8 @@ struct staged {
 	u8 old[16];		/* what was read, for the locked compare */
 	u8 len;			/* 0: no write */
 	u8 pos;			/* bytes already written */
-	bool locked;
-	bool masked;		/* only bytes in @enable are written */
-	u64 enable;
+	u8 how;			/* enum staged_how */
+	u64 enable;		/* STAGED_MASKED: a bit for each byte that is written */
 };
 
 enum phase {
@@ -314,8 +321,7 @@ struct likex_emul {
 	u32 zmm_hi16;		/* ZMM16-31 */
 	u32 opmask;		/* and K0-7 */
 	u64 host;		/* what stubs this processor can run: enum stub_host */
-	bool fx_staged;		/* @fx is to be the x87 state */
-	u8 fx[FX_SIZE];
+	u8 fx[FX_SIZE];		/* the x87 state to be, with EVENT_X87 */
 	struct likex_emul_stats stats;
 	struct insn cache[CACHE_SIZE];
 };
@@ -387,8 +393,7 @@ static inline void stage_value(struct likex_emul *e, const struct span *s, u64 v
 	e->wr.span = *s;
 	e->wr.len = s->len[0] + s->len[1];
 	e->wr.pos = 0;
-	e->wr.locked = false;
-	e->wr.masked = false;
+	e->wr.how = STAGED_PLAIN;
 	memcpy(e->wr.data, &value, sizeof(value));
 }
 

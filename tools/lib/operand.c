@@ -82,7 +82,6 @@ void stage_write(struct likex_emul *e, const struct span *s, const void *data)
 	e->wr.span = *s;
 	e->wr.len = s->len[0] + s->len[1];
 	e->wr.pos = 0;
-	e->wr.locked = false;
-	e->wr.masked = false;
+	e->wr.how = STAGED_PLAIN;
 	memcpy(e->wr.data, data, e->wr.len);
 }

@@ -66,7 +66,7 @@ static bool misaligned(const struct likex_emul *e, u64 lin, unsigned int len)
 	return len <= 8 && (lin & (len - 1));
 }
 
-static int linear_64(struct likex_emul *e, unsigned int seg, u64 off,
+static __always_inline int linear_64(struct likex_emul *e, unsigned int seg, u64 off,
 		     unsigned int len, unsigned int at, unsigned int whole, u64 *lin)
 {
 	*lin = off;
@@ -99,7 +99,7 @@ static int linear_legacy(struct likex_emul *e, unsigned int seg, u64 off,
 }
 
 /* @len bytes at @off are accessed: what is at @at of an operand of @whole bytes. */
-static inline int linear(struct likex_emul *e, unsigned int seg, u64 off,
+static __always_inline int linear(struct likex_emul *e, unsigned int seg, u64 off,
 			 unsigned int len, bool write, unsigned int at,
 			 unsigned int whole, u64 *lin)
 {
