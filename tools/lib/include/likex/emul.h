@@ -46,6 +46,7 @@ struct likex_emul;
  *	for a read store the value in it, and step again.
  * @LIKEX_FAULT: the instruction raised likex_step.fault. Registers are as
  *	before it (for a repeated one: as before the iteration that faulted).
+ *	With #XM the flags in MXCSR have been set, and @fpu_put called.
  * @LIKEX_UNSUPPORTED: not emulated; likex_step.why, .insn and .insn_len tell
  *	what and why. Nothing was changed by the instruction.
  *
@@ -77,7 +78,7 @@ enum likex_result {
  * @LIKEX_WHY_LOCK: a locked access crosses into a page that does not follow
  *	in the caller's memory too, so it cannot be atomic
  * @LIKEX_WHY_STATE: it needs state of the vCPU that is not available: vector
- *	registers or PKRU; with likex_vcpu_run() also events and debug
+ *	and x87 registers or PKRU; with likex_vcpu_run() also events and debug
  *	registers, to deliver the exception that it raised or its single-step
  *	trap
  */
@@ -121,7 +122,8 @@ struct likex_io {
 
 /**
  * struct likex_fault - an exception
- * @vector: 0 #DE, 6 #UD, 7 #NM, 10 #TS, 11 #NP, 12 #SS, 13 #GP, 14 #PF, 17 #AC
+ * @vector: 0 #DE, 6 #UD, 7 #NM, 10 #TS, 11 #NP, 12 #SS, 13 #GP, 14 #PF, 16 #MF,
+ *	17 #AC, 19 #XM
  * @has_error: whether the exception pushes an error code; none does in real mode
  * @error: that error code
  * @cr2: the linear address, for a page fault. CR2 itself is left for the
@@ -172,7 +174,7 @@ struct likex_trap {
 #define LIKEX_EVENT_SINGLE_STEP (1u << 0) /* EFLAGS.TF: deliver #DB, DR6.BS */
 #define LIKEX_EVENT_MOV_SS      (1u << 1) /* interrupts and #DB wait one more */
 #define LIKEX_EVENT_SREGS       (1u << 2) /* a segment register has changed */
-#define LIKEX_EVENT_FPU         (1u << 3) /* vector registers have changed */
+#define LIKEX_EVENT_FPU         (1u << 3) /* vector or x87 state has changed */
 
 /**
  * struct likex_step - one call's arguments and results
@@ -203,7 +205,7 @@ struct likex_step {
 };
 
 /**
- * struct likex_fpu - the vector state of a vCPU
+ * struct likex_fpu - the vector and x87 state of a vCPU
  * @xsave: XSAVE area in the standard (not compacted) format, at least 4096
  *	bytes and 8-byte aligned, as KVM_GET_XSAVE gives it
  * @xcr0: the guest's XCR0
