@@ -14,8 +14,6 @@
  * A stub takes eight bytes of stub_code. stub_rows has an entry for each
  * opcode, see struct stub_row.
  */
-#ifdef __x86_64__
-
 #define ONE   0
 #define M0F   1
 #define M0F38 2
@@ -307,7 +305,5 @@ function stub_call_fx
 	fxrstor64 S_SAVED(%rbx)
 	leave_
 	.size	stub_call_fx, . - stub_call_fx
-
-#endif /* __x86_64__ */
 
 	.section .note.GNU-stack, "", @progbits

@@ -191,7 +191,7 @@ static void elements(struct evex_form *f, const ZydisDecodedInstruction *z,
 	unsigned int bytes = mem->size / 8;
 
 	f->mem_elem = element_bytes(mem);
-	f->mem_count = bytes / f->mem_elem;
+	f->mem_count = bytes < f->mem_elem ? 1 : bytes / f->mem_elem;
 	f->elem = element_bytes(dst);
 	f->count = dst->size / 8 / f->elem;
 	if (ZydisRegisterGetClass(dst->reg.value) == ZYDIS_REGCLASS_MASK)
@@ -223,7 +223,8 @@ void evex_convert(struct insn *in, const ZydisDecodedInstruction *z,
 		/* A store: the mask is that of memory. */
 		f->whole = reads_whole(z);
 		f->mem_elem = is_scalar(z->meta.isa_set) ? mem->size / 8 : element_bytes(mem);
-		f->mem_count = f->count = mem->size / 8 / f->mem_elem;
+		f->mem_count = f->count = mem->size / 8 < f->mem_elem ? 1 :
+					  mem->size / 8 / f->mem_elem;
 		return;
 	}
 	f->whole = reads_whole(z);
@@ -238,6 +239,9 @@ void evex_convert(struct insn *in, const ZydisDecodedInstruction *z,
 		f->mem_count = 1;
 		f->mem_elem = mem->size / 8;
 	}
+	/* Whatever the decoder says, a register has no more. */
+	if (f->count * f->elem > WRITE_MAX)
+		f->count = WRITE_MAX / f->elem;
 }
 
 /* The bytes that select a stub. */

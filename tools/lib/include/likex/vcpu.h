@@ -110,7 +110,7 @@ void likex_vcpu_free(struct likex_vcpu *vcpu);
  * the run area; io.data_offset says where, as always.
  *
  * A kernel that has not all of a vCPU's ioctls serves as far as it goes. An
- * instruction that needs vector registers that cannot be read, or raises an
+ * instruction that needs vector or x87 registers that cannot be read, or raises an
  * exception that cannot be delivered, is among those that are not emulated; so
  * is any in single-step (RFLAGS.TF) if its trap could not be. An interrupt
  * shadow that cannot be told is forgotten.
