@@ -192,18 +192,27 @@ static void fix_segment(struct insn *in, const ZydisDecodedInstruction *z)
 static bool convert_operands(struct insn *in, const ZydisDecodedInstruction *z,
 			     const ZydisDecodedOperand *ops)
 {
-	unsigned int i;
+	unsigned int i, n = 0;
 
-	in->nopr = 0;
 	for (i = 0; i < z->operand_count_visible; i++) {
-		if (ops[i].encoding == ZYDIS_OPERAND_ENCODING_MASK)
+		if (in->evex && ops[i].encoding == ZYDIS_OPERAND_ENCODING_MASK)
 			continue;
-		if (in->nopr == ARRAY_SIZE(in->opr) ||
-		    !convert_operand(in, in->nopr, &ops[i]))
+		if (n == ARRAY_SIZE(in->opr) || !convert_operand(in, n, &ops[i]))
 			return false;
-		in->nopr++;
+		n++;
 	}
+	in->nopr = n;
 	return true;
+}
+
+/* Those that compute their own addresses: what is special about two of them. */
+static void convert_self(struct insn *in, const ZydisDecodedInstruction *z,
+			 const ZydisDecodedOperand *ops)
+{
+	if (in->op->exec == exec_xlat)
+		convert_xlat(in, z, ops);
+	else if (in->op->exec == exec_enter)
+		in->imm = ops[0].imm.value.u | ops[1].imm.value.u << 16;
 }
 
 /* Whether the instruction is one that is emulated; if so, all about it. */
@@ -229,15 +238,10 @@ static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
 		convert_string(in, z, ops);
 		return true;
 	}
-	if (in->op->exec == exec_xlat)
-		convert_xlat(in, z, ops);
 	if (!convert_operands(in, z, ops))
 		return false;
-	/* A line, but a byte is what is looked at. */
-	if (in->op->exec == exec_flush)
-		in->opr[0].size = 1;
-	if (in->op->exec == exec_enter)
-		in->imm = ops[0].imm.value.u | ops[1].imm.value.u << 16;
+	if (in->op->flags & OP_SELF)
+		convert_self(in, z, ops);
 	if (in->evex)
 		evex_convert(in, z, ops);
 	fix_base(in, z);

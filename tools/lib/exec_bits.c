@@ -227,10 +227,8 @@ int exec_xlat(struct likex_emul *e, const struct insn *in)
 	return 0;
 }
 
-/* CLFLUSH and its like: checked as a byte that is read, by execute(); no access. */
+/* CLFLUSH and its like: checked as a byte that is read, but there is no access. */
 int exec_flush(struct likex_emul *e, const struct insn *in)
 {
-	(void)e;
-	(void)in;
-	return 0;
+	return mem_resolve(e, &e->mem, in->seg, ea_offset(e, in), 1, false);
 }

@@ -116,9 +116,9 @@ static const struct op table[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
 	[M(ENTER)]  = { exec_enter, 0, OP_SELF },
 	[M(LEAVE)]  = { exec_leave, 0, OP_SELF },
 
-	[M(CLFLUSH)]    = { exec_flush, 0, OP_R },
-	[M(CLFLUSHOPT)] = { exec_flush, 0, OP_R },
-	[M(CLWB)]       = { exec_flush, 0, OP_R },
+	[M(CLFLUSH)]    = { exec_flush, 0, OP_SELF },
+	[M(CLFLUSHOPT)] = { exec_flush, 0, OP_SELF },
+	[M(CLWB)]       = { exec_flush, 0, OP_SELF },
 	[M(CLDEMOTE)]    = { exec_nop, 0, OP_SELF },
 	[M(NOP)]         = { exec_nop, 0, OP_SELF },
 	[M(PREFETCHT0)]  = { exec_nop, 0, OP_SELF },
