@@ -263,15 +263,32 @@ int exec_popa(struct likex_emul *e, const struct insn *in)
 	return 0;
 }
 
-/* The frame pointer of the @n-th procedure around this one, as ENTER copies it. */
-static int read_display(struct likex_emul *e, u8 *to, unsigned int n, unsigned int size)
+/*
+ * The frame pointer of the @n-th procedure around this one, as ENTER copies it.
+ * It may lie where ENTER has just pushed, which is in @data, not yet in memory.
+ */
+static int read_display(struct likex_emul *e, u8 *data, unsigned int level, unsigned int n,
+			unsigned int size)
 {
-	u64 off = (e->r[REG_RBP] - (u64)n * size) & size_mask(stack_width(e));
+	u64 mask = size_mask(stack_width(e)), off = (e->r[REG_RBP] - (u64)n * size) & mask;
+	unsigned int len = (level + 1) * size, i;
+	u8 *to = data + (size_t)(level - n) * size;
 	struct span s;
+	u64 below;
 	int r;
 
 	r = mem_resolve(e, &s, SEG_SS, off, size, false);
-	return r ? r : span_read(e, &s, to);
+	if (!r)
+		r = span_read(e, &s, to);
+	if (r)
+		return r;
+	for (i = 0; i < size; i++) {
+		/* How far below the old top this byte is: n parts have been pushed. */
+		below = (e->r[REG_RSP] - off - i) & mask;
+		if (below && below <= (u64)n * size)
+			to[i] = data[len - below];
+	}
+	return 0;
 }
 
 /* What ENTER pushes, as it lies in memory: RBP highest, the new frame lowest. */
@@ -285,7 +302,7 @@ static int enter_pushes(struct likex_emul *e, u8 *data, unsigned int level,
 	memcpy(data + (size_t)level * size, &e->r[REG_RBP], size);
 	for (i = 0; i <= level && !r; i++) {
 		if (i && i < level)
-			r = read_display(e, data + (size_t)(level - i) * size, i, size);
+			r = read_display(e, data, level, i, size);
 		if (r)
 			break;
 		move_rsp(e, -(s64)size);

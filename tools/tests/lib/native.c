@@ -523,9 +523,12 @@ static bool half_explained(struct test *t, const u8 *emulated)
 /* What PRECISION says, if that is all there is. */
 static bool precision_explained(struct test *t, const u8 *emulated)
 {
-	u64 now = word(t->out.x87, 24, 4);
+	u64 now = word(t->out.x87, 24, 4), may = 0x3e;
 
-	if (t->out.trapno != 19 || (word(emulated, 24, 4) ^ now) & ~0x3eull ||
+	/* DPPS and DPPD: those of the additions, which the multiplications have stopped. */
+	if (strstr(gen_name(&t->c), "map 3 66 4"))
+		may = 0x3f;
+	if (t->out.trapno != 19 || (word(emulated, 24, 4) ^ now) & ~may ||
 	    memcmp(emulated, t->out.x87, 24) || memcmp(emulated + 32, t->out.x87 + 32, 128))
 		return false;
 	t->explained[PRECISION]++;
