@@ -205,7 +205,7 @@ static bool convert_operands(struct insn *in, const ZydisDecodedInstruction *z,
 	return true;
 }
 
-/* Those that compute their own addresses: what is special about two of them. */
+/* Two of those that compute their own addresses need more. */
 static void convert_self(struct insn *in, const ZydisDecodedInstruction *z,
 			 const ZydisDecodedOperand *ops)
 {
@@ -251,7 +251,7 @@ static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
 	return true;
 }
 
-/* Whether it is one that has a stub; if so, all about it. */
+/* Find the stub of an instruction; if there is one, fill in all about it. */
 static bool convert_stub(const struct likex_emul *e, struct insn *in,
 			 const ZydisDecodedInstruction *z,
 			 const ZydisDecodedOperand *ops)

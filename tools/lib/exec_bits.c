@@ -120,7 +120,7 @@ static u64 shift_by(enum bmi_op op, u64 v, unsigned int n, unsigned int size)
 	return (u64)((s64)(v << up) >> up >> n);
 }
 
-/* What has two operands, or three: the last two are @a and @b. */
+/* Operations with two or three operands: the last two are @a and @b. */
 static u64 bmi(struct likex_emul *e, enum bmi_op op, u64 a, u64 b, unsigned int size)
 {
 	u64 mask = size_mask(size), res;

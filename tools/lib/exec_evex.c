@@ -206,7 +206,7 @@ static void merge(const struct evex_form *f, u64 mask, u8 *res, const u8 *v)
 	}
 }
 
-/* What becomes of the register, whose old value @res has. */
+/* Make the register's new value from its old one in @res. */
 static void place(struct likex_emul *e, const struct insn *in, void *xsave, u64 mask,
 		  u8 *res, const u8 *v)
 {

@@ -186,7 +186,7 @@ int exec_popf(struct likex_emul *e, const struct insn *in)
 	return 0;
 }
 
-/* Whether an access of @size at @off of the stack would fault. */
+/* Raise the fault, if any, of an access of @size at @off of the stack. */
 static int stack_probe(struct likex_emul *e, u64 off, unsigned int size, bool write)
 {
 	struct span s;
@@ -291,7 +291,7 @@ static int read_display(struct likex_emul *e, u8 *data, unsigned int level, unsi
 	return 0;
 }
 
-/* What ENTER pushes, as it lies in memory: RBP highest, the new frame lowest. */
+/* ENTER's pushes as they lie in memory: RBP highest, the new frame lowest. */
 static int enter_pushes(struct likex_emul *e, u8 *data, unsigned int level,
 			unsigned int size)
 {

@@ -277,7 +277,7 @@ static int simd_exception(struct likex_emul *e, void *xsave, u32 mxcsr)
 }
 
 /*
- * Whether a half-precision result is tiny. Where underflow is unmasked, and the
+ * Find a half-precision result that is tiny. If underflow is unmasked and the
  * flags say of none, it cannot be told whether that would be one.
  */
 static bool tiny_half(const struct insn *in, const struct stub_regs *s, u32 mxcsr)
@@ -521,7 +521,7 @@ static void x87_pointers(struct likex_emul *e, const struct insn *in, u8 *fx,
 		put16(fx + FX_FOP, in->imm);
 }
 
-/* Whether a store or result is tiny: an exponent of 0, and not zero. */
+/* Find a store or result that is tiny: an exponent of 0, and not zero. */
 static bool is_tiny(const struct insn *in, const struct stub_regs *s)
 {
 	const u8 *st0 = s->fx + FX_ST;

@@ -182,7 +182,7 @@ struct evex_form {
 	u8 mem_elem, mem_count;	/* of the operand in memory */
 };
 
-/* Where a stub's registers come from and go to: see stubs.S. */
+/* Sources and destinations of a stub's registers: see stubs.S. */
 struct stub_form {
 	u32 code;		/* offset in stub_code */
 	u8 reg_type;		/* enum stub_reg: operand in ModRM.reg */

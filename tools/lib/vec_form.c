@@ -41,7 +41,7 @@ static const struct {
 #define ISA(name, need) { ZYDIS_ISA_SET_##name, need }
 #define ISA3(name, need) ISA(name##_128, need), ISA(name##_256, need), ISA(name##_512, need)
 
-/* What an instruction set needs of this processor. Others have no stubs. */
+/* Features that an instruction set needs. Sets not listed have no stubs. */
 static const struct {
 	u16 isa;
 	u64 need;
@@ -239,7 +239,7 @@ void evex_convert(struct insn *in, const ZydisDecodedInstruction *z,
 		f->mem_count = 1;
 		f->mem_elem = mem->size / 8;
 	}
-	/* Whatever the decoder says, a register has no more. */
+	/* A register has no more, even if the decoder says so. */
 	if (f->count * f->elem > WRITE_MAX)
 		f->count = WRITE_MAX / f->elem;
 }
@@ -309,7 +309,7 @@ static bool row_fits(const struct stub_row *row, const ZydisDecodedInstruction *
 
 	if (row->op != z->opcode || row->map != z->opcode_map || encoding != k->encoding)
 		return false;
-	/* What x87 has as prefixes means nothing there. */
+	/* x87 ignores these prefixes. */
 	if (row->kind == STUB_X87)
 		return row->digit == z->raw.modrm.reg;
 	if (row->pfx != k->pfx || (row->w != 2 && row->w != k->w))
@@ -510,7 +510,7 @@ static u16 x87_opcode(const ZydisDecodedInstruction *z)
 	       z->raw.modrm.rm;
 }
 
-/* Where exec_stub.c itself finds the operand: see there. */
+/* These find their operand in memory in exec_stub.c, after the stub has run. */
 static bool resolves_itself(const struct insn *in, unsigned int kind)
 {
 	return (kind == STUB_X87 && in->access) || (kind == STUB_VEX && in->ev.no_ac);

@@ -30,14 +30,14 @@ extern const struct stub_row stub_rows[];
 extern const u32 stub_row_count;
 extern const u8 stub_code[];
 
-/* What stubs this processor can run, for emul->host. */
+/* The stubs that this processor can run, for emul->host. */
 u64 stub_host(void);
 /* Offset of the stub for these bytes, or -1. */
 s64 stub_find(const ZydisDecodedInstruction *z, unsigned int bits, unsigned int *kind);
 /* How the mask applies; in->ev is filled in. */
 void evex_convert(struct insn *in, const ZydisDecodedInstruction *z,
 		  const ZydisDecodedOperand *ops);
-/* Whether there is a stub that this processor can run; if so, in->op and in->stub. */
+/* Find a stub that this processor can run; fill in in->op and in->stub. */
 bool stub_convert(const struct likex_emul *e, struct insn *in,
 		  const ZydisDecodedInstruction *z, const ZydisDecodedOperand *ops);
 

@@ -433,7 +433,7 @@ static void choose_level(const char *name, char **argv)
 	exit(2);
 }
 
-/* Whether the variants were those that were asked for. */
+/* Check that the variants were those asked for. */
 static bool variants_right(const char *level)
 {
 	if (!strcmp(level, "avx512"))

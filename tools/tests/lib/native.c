@@ -488,7 +488,7 @@ static unsigned long long word(const u8 *x87, unsigned int at, unsigned int len)
 	return v;
 }
 
-/* What MMX_TOP says, if that is all there is. */
+/* MMX_TOP explains it, if that is all there is. */
 static bool top_explained(struct test *t, const u8 *emulated)
 {
 	unsigned int top = word(emulated, 2, 2) >> 11 & 7, i;
@@ -509,7 +509,7 @@ static bool top_explained(struct test *t, const u8 *emulated)
 	return true;
 }
 
-/* What HALF_FLAGS says, if that is all there is. */
+/* HALF_FLAGS explains it, if that is all there is. */
 static bool half_explained(struct test *t, const u8 *emulated)
 {
 	if (t->result != LIKEX_FAULT || !strstr(gen_name(&t->c), "map 3 66 1d") ||
@@ -520,7 +520,7 @@ static bool half_explained(struct test *t, const u8 *emulated)
 	return true;
 }
 
-/* What PRECISION says, if that is all there is. */
+/* PRECISION explains it, if that is all there is. */
 static bool precision_explained(struct test *t, const u8 *emulated)
 {
 	u64 now = word(t->out.x87, 24, 4), may = 0x3e;

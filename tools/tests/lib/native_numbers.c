@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What vector and x87 registers, and operands in memory, hold before a case.
+ * Contents of vector and x87 registers, and of operands in memory, before a case.
  */
 #include "native.h"
 

@@ -79,7 +79,7 @@ void native_to_xsave(const struct native_state *s, u8 *xsave)
 	memcpy(xsave + XSAVE_BV, &s->xstate, 8);
 }
 
-/* What counts as x87 where its bit is clear; MXCSR is there in any case. */
+/* x87 counts as reset if its bit is clear; MXCSR is there in any case. */
 static void x87_from_xsave(struct native_state *s, const u8 *xsave, bool used)
 {
 	memset(s->x87, 0, sizeof(s->x87));
@@ -142,7 +142,7 @@ static void enter(ucontext_t *uc)
 		r[greg_order[i]] = from[i];
 	r[REG_CSGSFS] = (r[REG_CSGSFS] & 0x0000ffffffff0000) | g.mode->cs |
 			(u64)g.mode->ss << 48;
-	/* What else there is stays as it is. */
+	/* Other components stay as they are. */
 	memcpy(&bv, fp + XSAVE_BV, 8);
 	bv &= ~(u64)X86_XFEATURES;
 	native_to_xsave(g.state, fp);
@@ -215,7 +215,7 @@ static bool refused_at_return(struct native_state *s)
 	return true;
 }
 
-/* What POPF may have left, and the kernel does not take back: NT, ID. */
+/* POPF may have left NT and ID, which the kernel does not take back. */
 static void clear_sticky(void)
 {
 	u64 flags = __builtin_ia32_readeflags_u64();

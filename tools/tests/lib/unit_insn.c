@@ -364,7 +364,7 @@ static void movdir64b(struct unit *u)
 	rig_destroy(&r);
 }
 
-/* What the stack has to do with, when the stack is a device. */
+/* Instructions of the stack, with a device as the stack. */
 static void frames(struct unit *u)
 {
 	u64 got;

@@ -298,7 +298,7 @@ static void one_stub(struct unit *u, const struct stub_test *row, bool pull)
 	rig_destroy(&r);
 }
 
-/* What must be on, and what comes where it is not: before any transaction. */
+/* State that must be on, and the exception if it is not: before any transaction. */
 static const struct state_row {
 	const char *name;
 	unsigned int len;
@@ -469,7 +469,7 @@ static void mmx(struct unit *u)
 	rig_destroy(&r);
 }
 
-/* What a stub's run leaves is the guest's: no address of this process. */
+/* A stub leaves no address of this process in the guest's state. */
 static void x87_pointers(struct unit *u)
 {
 	u64 fip, fdp;
