@@ -91,17 +91,23 @@ static unsigned int byte_count(u64 bytes)
 }
 
 /*
- * A fault in the second page is reported for the first byte there that is
- * accessed. The first page has one where the operand begins.
+ * A fault in the second page is reported for a byte there that is accessed: the
+ * first; or, for a store under a mask that has not the page's very first byte,
+ * the last, as processors were seen to do.
  */
-static void fix_cr2(struct likex_emul *e, u64 lin, u64 bytes)
+static void fix_cr2(struct likex_emul *e, const struct insn *in, u64 lin, u64 bytes)
 {
 	struct likex_fault *f = &e->step->fault;
 	u64 at = f->cr2 - lin;
 
 	if (!mode64(e))
 		at = (u32)at;
-	if (f->vector == VEC_PF && at && at < 64 && bytes >> at)
+	if (f->vector != VEC_PF || f->cr2 & PAGE_MASK || !at || at >= 64 || !(bytes >> at) ||
+	    (bytes >> at & 1))
+		return;
+	if (in->access && in->ev.k && !in->ev.whole)
+		f->cr2 += 63 - __builtin_clzll(bytes) - at;
+	else
 		f->cr2 += __builtin_ctzll(bytes >> at);
 }
 
@@ -122,17 +128,17 @@ int masked_resolve(struct likex_emul *e, const struct insn *in, u64 bytes)
 		bytes = low_bits(size);
 	if (in->seg == SEG_FS || in->seg == SEG_GS || !mode64(e))
 		lin += segment(e, in->seg)->base;
-	if ((in->op->flags & OP_ALIGN) && (lin & (size - 1)))
-		return emul_fault(e, VEC_GP, 0);
 	if (!bytes)
 		return 0;
+	if ((in->op->flags & OP_ALIGN) && (lin & (size - 1)))
+		return emul_fault(e, VEC_GP, 0);
 	part = off + first_byte(bytes);
 	if (!mode64(e))
 		part = (u32)part;
 	r = mem_resolve_part(e, &e->mem, in->seg, part, first_byte(bytes), byte_count(bytes),
 			     in->ev.no_ac ? WRITE_MAX : size, in->access & PF_W);
 	if (r == LIKEX_FAULT)
-		fix_cr2(e, lin, bytes);
+		fix_cr2(e, in, lin, bytes);
 	return r;
 }
 
@@ -219,8 +225,10 @@ static void place(struct likex_emul *e, const struct insn *in, void *xsave, u64 
 		memcpy(res + (in->op->sub == VEC_HIGH ? 8 : 0), v, 8);
 		break;
 	case VEC_SCALAR:
+		/* @v has zeros past its one element. */
+		if ((mask & 1) || in->ev.zero)
+			memcpy(res, v, 16);
 		memset(res + in->ev.mem_elem, 0, 16 - in->ev.mem_elem);
-		merge(&in->ev, mask, res, v);
 		break;
 	default:
 		merge(&in->ev, mask, res, v);

@@ -3,20 +3,54 @@
  * Instructions for which the library has stubs: any of its rows, with other
  * registers, prefixes, masks and immediates than the stub's.
  *
- * The rows are the only thing taken from the library; the bytes are put
- * together here. Not all combinations exist: the processor knows which.
+ * And AVX-512's moves. The rows are the only thing taken from the library; the
+ * bytes are put together here. Not all combinations exist: the processor knows which.
  */
 #include "gen_as.h"
 #include "../../lib/vec_form.h"
 
+#define VVVV 1
+#define MASK 2
+#define MOVE(map, pfx, w, l, op, uses) { STUB_EVEX, map, pfx, w, l, 0xff, 0xff, op, uses }
+#define BOTH(map, pfx, w, l, op, step, uses)				\
+	MOVE(map, pfx, w, l, op, uses), MOVE(map, pfx, w, l, op + step, (uses) & ~VVVV)
+
+/* AVX-512's moves have no stubs. Here @code says what they use. */
+static const struct stub_row moves[] = {
+	BOTH(1, 0, 0, 7, 0x10, 1, MASK), BOTH(1, 0x66, 1, 7, 0x10, 1, MASK),
+	BOTH(1, 0, 0, 7, 0x28, 1, MASK), BOTH(1, 0x66, 1, 7, 0x28, 1, MASK),
+	BOTH(1, 0xf2, 0, 7, 0x6f, 16, MASK), BOTH(1, 0xf2, 1, 7, 0x6f, 16, MASK),
+	BOTH(1, 0xf3, 0, 7, 0x6f, 16, MASK), BOTH(1, 0xf3, 1, 7, 0x6f, 16, MASK),
+	BOTH(1, 0x66, 0, 7, 0x6f, 16, MASK), BOTH(1, 0x66, 1, 7, 0x6f, 16, MASK),
+	BOTH(1, 0xf3, 0, 8, 0x10, 1, MASK), BOTH(1, 0xf2, 1, 8, 0x10, 1, MASK),
+	BOTH(1, 0, 0, 1, 0x12, 1, VVVV), BOTH(1, 0x66, 1, 1, 0x12, 1, VVVV),
+	BOTH(1, 0, 0, 1, 0x16, 1, VVVV), BOTH(1, 0x66, 1, 1, 0x16, 1, VVVV),
+	BOTH(1, 0x66, 0, 1, 0x6e, 16, 0), BOTH(1, 0x66, 1, 1, 0x6e, 16, 0),
+	MOVE(1, 0xf3, 1, 1, 0x7e, 0), MOVE(1, 0x66, 1, 1, 0xd6, 0),
+	MOVE(1, 0, 0, 7, 0x2b, 0), MOVE(1, 0x66, 1, 7, 0x2b, 0),
+	MOVE(1, 0x66, 0, 7, 0xe7, 0), MOVE(2, 0x66, 0, 7, 0x2a, 0),
+	MOVE(2, 0x66, 0, 7, 0x18, MASK), MOVE(2, 0x66, 1, 6, 0x19, MASK),
+	MOVE(2, 0x66, 0, 7, 0x78, MASK), MOVE(2, 0x66, 0, 7, 0x79, MASK),
+	MOVE(2, 0x66, 0, 7, 0x58, MASK), MOVE(2, 0x66, 1, 7, 0x59, MASK),
+};
+
+static bool is_move(const struct stub_row *row)
+{
+	return row >= moves && row < moves + ARRAY_SIZE(moves);
+}
+
 /* The byte with VEX.vvvv, or its like in EVEX. */
 static bool uses_vvvv(const struct stub_row *row)
 {
+	if (is_move(row))
+		return row->code & VVVV;
 	return (stub_code[row->code + 2] >> 3 & 15) != 15;
 }
 
 static bool uses_mask(const struct stub_row *row)
 {
+	if (is_move(row))
+		return row->code & MASK;
 	return row->kind == STUB_EVEX && (stub_code[row->code + 3] & 7);
 }
 
@@ -40,6 +74,9 @@ void row_choose(struct as *a, struct tmpl *t)
 	do {
 		row = &stub_rows[rng_below(&a->g->rng, stub_row_count)];
 	} while (row->kind != kind || (row->w == 1 && kind < STUB_VEX && a->g->bits != 64));
+	if (kind == STUB_EVEX && rng_one_in(&a->g->rng, 4) &&
+	    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+		row = &moves[rng_below(&a->g->rng, ARRAY_SIZE(moves))];
 	a->row = row;
 	memset(t, 0, sizeof(*t));
 	t->name = kinds[kind];
