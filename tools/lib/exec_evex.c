@@ -91,23 +91,17 @@ static unsigned int byte_count(u64 bytes)
 }
 
 /*
- * A fault in the second page is reported for a byte there that is accessed: the
- * first; or, for a store under a mask that has not the page's very first byte,
- * the last, as processors were seen to do.
+ * A fault in the second page is reported for the first byte there that is
+ * accessed. The first page has one where the operand begins.
  */
-static void fix_cr2(struct likex_emul *e, const struct insn *in, u64 lin, u64 bytes)
+static void fix_cr2(struct likex_emul *e, u64 lin, u64 bytes)
 {
 	struct likex_fault *f = &e->step->fault;
 	u64 at = f->cr2 - lin;
 
 	if (!mode64(e))
 		at = (u32)at;
-	if (f->vector != VEC_PF || f->cr2 & PAGE_MASK || !at || at >= 64 || !(bytes >> at) ||
-	    (bytes >> at & 1))
-		return;
-	if (in->access && in->ev.k && !in->ev.whole)
-		f->cr2 += 63 - __builtin_clzll(bytes) - at;
-	else
+	if (f->vector == VEC_PF && at && at < 64 && bytes >> at)
 		f->cr2 += __builtin_ctzll(bytes >> at);
 }
 
@@ -138,7 +132,7 @@ int masked_resolve(struct likex_emul *e, const struct insn *in, u64 bytes)
 	r = mem_resolve_part(e, &e->mem, in->seg, part, first_byte(bytes), byte_count(bytes),
 			     in->ev.no_ac ? WRITE_MAX : size, in->access & PF_W);
 	if (r == LIKEX_FAULT)
-		fix_cr2(e, in, lin, bytes);
+		fix_cr2(e, lin, bytes);
 	return r;
 }
 
