@@ -682,7 +682,8 @@ static bool needs_rsp(const struct test *t)
 	char text[128];
 
 	disassemble(text, sizeof(text), t->c.code, t->c.len, t->gen.bits);
-	return t->mode.stack16 && (strstr(text, "sp") || strstr(text, "ah"));
+	return t->mode.stack16 && (strstr(text, "sp") || strstr(text, "ah") ||
+				   strstr(text, "enter") || strstr(text, "pusha"));
 }
 
 /* To be left alone altogether: its exceptions differ. */
