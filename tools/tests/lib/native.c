@@ -328,7 +328,7 @@ static const char *const explained[EXPLAINED] = {
 			"has stored the return address below RSP by then",
 	[ENTER_STORES] = "ENTER or PUSHA that faults in a later push: this processor has made the earlier ones",
 	[POPA_LOADS] = "POPA that faults in a later pop: this processor has made the earlier ones",
-	[STORES_80] = "80 bits to two pages, the second of which faults: this processor has stored the rest",
+	[STORES_80] = "store of 80 bits whose second part faults: this processor has made the first",
 	[MMX_TOP] = "MMX instruction that faults: this processor has set the top of the "
 		    "x87 stack to 0 by then, or all registers valid",
 	[HALF_FLAGS] = "VCVTPS2PH whose store faults: this processor has set MXCSR's flags by then",
@@ -725,7 +725,7 @@ static bool memory_explained(struct test *t)
 		t->explained[CALL_STORES]++;
 	else if (!strcmp(name, "enter") || !strcmp(name, "pusha"))
 		t->explained[ENTER_STORES]++;
-	else if (!strncmp(name, "x87", 3) && t->out.cr2 % RIG_PAGE == 0)
+	else if (strstr(name, "00 db /7") || strstr(name, "00 df /6"))
 		t->explained[STORES_80]++;
 	else
 		return false;
