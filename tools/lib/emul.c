@@ -9,41 +9,13 @@
 
 #define REP_BUDGET 1024
 
-int emul_fault(struct likex_emul *e, unsigned int vector, u32 error)
-{
-	e->step->fault.vector = vector;
-	/* Real mode has no error codes. */
-	e->step->fault.has_error = e->sregs->cr0 & CR0_PE;
-	e->step->fault.error = error;
-	return LIKEX_FAULT;
-}
-
-int emul_fault_noerr(struct likex_emul *e, unsigned int vector)
-{
-	emul_fault(e, vector, 0);
-	e->step->fault.has_error = false;
-	return LIKEX_FAULT;
-}
-
-int emul_unsupported(struct likex_emul *e, enum likex_reason why)
-{
-	struct likex_step *st = e->step;
-
-	st->why = why;
-	if (e->cur) {
-		st->insn_len = e->cur->len;
-		memcpy(st->insn, e->cur->bytes, e->cur->len);
-	}
-	return LIKEX_UNSUPPORTED;
-}
-
 static u8 paging_mode(const struct kvm_sregs *s)
 {
-	if (!(s->cr0 & CR0_PG))
+	if (!(s->cr0 & X86_CR0_PG))
 		return PAGING_NONE;
 	if (s->efer & EFER_LMA)
-		return s->cr4 & CR4_LA57 ? PAGING_5L : PAGING_4L;
-	return s->cr4 & CR4_PAE ? PAGING_PAE : PAGING_32;
+		return s->cr4 & X86_CR4_LA57 ? PAGING_5L : PAGING_4L;
+	return s->cr4 & X86_CR4_PAE ? PAGING_PAE : PAGING_32;
 }
 
 /* Rules for linear addresses and pages that are not emulated. */
@@ -51,7 +23,7 @@ static bool mode_unsupported(const struct kvm_sregs *s)
 {
 	if (!(s->efer & EFER_LMA))
 		return false;
-	return (s->cr4 & (CR4_PKS | CR4_LAM_SUP)) || (s->cr3 & CR3_LAM) ||
+	return (s->cr4 & (X86_CR4_PKS | X86_CR4_LAM_SUP)) || (s->cr3 & CR3_LAM) ||
 	       (s->efer & (EFER_LMSLE | EFER_UAIE));
 }
 
@@ -65,7 +37,7 @@ static void mode_control(struct likex_emul *e)
 	m->cr4 = s->cr4;
 	m->efer = s->efer;
 	m->paging = paging_mode(s);
-	m->va_bits = s->cr4 & CR4_LA57 ? 57 : 48;
+	m->va_bits = s->cr4 & X86_CR4_LA57 ? 57 : 48;
 	m->rsvd = e->rsvd_phys | (s->efer & EFER_NXE ? 0 : BIT(63));
 	m->unsupported = mode_unsupported(s);
 	e->code.lin = 1;
@@ -79,8 +51,8 @@ static void mode_init(struct likex_emul *e)
 	if ((m->cr3 ^ s->cr3) | (m->cr0 ^ s->cr0) | (m->cr4 ^ s->cr4) |
 	    (m->efer ^ s->efer))
 		mode_control(e);
-	m->vm86 = (s->cr0 & CR0_PE) && (e->r[REG_RFLAGS] & FLAG_VM);
-	m->real = m->vm86 || !(s->cr0 & CR0_PE);
+	m->vm86 = (s->cr0 & X86_CR0_PE) && (e->r[REG_RFLAGS] & X86_EFLAGS_VM);
+	m->real = m->vm86 || !(s->cr0 & X86_CR0_PE);
 	/* SS.DPL is the privilege level, but where there are no levels. */
 	m->cpl = m->vm86 ? 3 : m->real ? 0 : s->ss.dpl & 3;
 	if ((s->efer & EFER_LMA) && s->cs.l)
@@ -252,7 +224,7 @@ static void commit_merge(struct likex_emul *e)
 static void commit_registers(struct likex_emul *e, bool waited)
 {
 	/* RF stays for what is left of a repeated instruction. */
-	e->new.rflags = e->again ? e->flags | FLAG_RF : e->flags & ~FLAG_RF;
+	e->new.rflags = e->again ? e->flags | X86_EFLAGS_RF : e->flags & ~X86_EFLAGS_RF;
 	if (waited)
 		commit_merge(e);
 	else
@@ -352,7 +324,7 @@ static int execute(struct likex_emul *e, const struct insn *in)
 static bool repeat_pauses(struct likex_emul *e)
 {
 	return ++e->rep_done >= e->cfg.rep_budget ||
-	       (e->begin_flags & FLAG_TF) || e->step->pause;
+	       (e->begin_flags & X86_EFLAGS_TF) || e->step->pause;
 }
 
 static int run(struct likex_emul *e)
@@ -451,7 +423,7 @@ int likex_emul_step(struct likex_emul *e, struct likex_step *step)
 	if (r == LIKEX_DONE || r == LIKEX_MORE) {
 		step->events = e->events;
 		/* A load of SS holds the trap back for one instruction. */
-		if ((e->begin_flags & FLAG_TF) && !(e->events & LIKEX_EVENT_MOV_SS))
+		if ((e->begin_flags & X86_EFLAGS_TF) && !(e->events & LIKEX_EVENT_MOV_SS))
 			step->events |= LIKEX_EVENT_SINGLE_STEP;
 	}
 	return r;

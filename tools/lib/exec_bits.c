@@ -15,7 +15,7 @@ static u64 sign_of(u64 v, unsigned int size)
 static void set_flags(struct likex_emul *e, u64 v, unsigned int size, u64 more)
 {
 	e->flags &= ~FLAGS_ARITH;
-	e->flags |= more | (v ? 0 : FLAG_ZF) | (sign_of(v, size) ? FLAG_SF : 0);
+	e->flags |= more | (v ? 0 : X86_EFLAGS_ZF) | (sign_of(v, size) ? X86_EFLAGS_SF : 0);
 }
 
 static void replace_flags(struct likex_emul *e, u64 which, u64 value)
@@ -36,7 +36,7 @@ int exec_scan(struct likex_emul *e, const struct insn *in)
 	switch (in->op->sub) {
 	case SCAN_BSF:
 	case SCAN_BSR:
-		replace_flags(e, FLAG_ZF, v ? 0 : FLAG_ZF);
+		replace_flags(e, X86_EFLAGS_ZF, v ? 0 : X86_EFLAGS_ZF);
 		/* The destination stays as it was, all of it. */
 		if (!v)
 			return 0;
@@ -50,10 +50,10 @@ int exec_scan(struct likex_emul *e, const struct insn *in)
 		break;
 	default:
 		res = __builtin_popcountll(v);
-		replace_flags(e, FLAGS_ARITH, v ? 0 : FLAG_ZF);
+		replace_flags(e, FLAGS_ARITH, v ? 0 : X86_EFLAGS_ZF);
 		return opr_write(e, in, 0, res);
 	}
-	replace_flags(e, FLAG_CF | FLAG_ZF, (v ? 0 : FLAG_CF) | (res ? 0 : FLAG_ZF));
+	replace_flags(e, X86_EFLAGS_CF | X86_EFLAGS_ZF, (v ? 0 : X86_EFLAGS_CF) | (res ? 0 : X86_EFLAGS_ZF));
 	return opr_write(e, in, 0, res);
 }
 
@@ -137,19 +137,19 @@ static u64 bmi(struct likex_emul *e, enum bmi_op op, u64 a, u64 b, unsigned int 
 		return res;
 	case BMI_BLSI:
 		res = b & -b;
-		set_flags(e, res, size, b ? FLAG_CF : 0);
+		set_flags(e, res, size, b ? X86_EFLAGS_CF : 0);
 		return res;
 	case BMI_BLSMSK:
 		res = (b ^ (b - 1)) & mask;
-		set_flags(e, res, size, b ? 0 : FLAG_CF);
+		set_flags(e, res, size, b ? 0 : X86_EFLAGS_CF);
 		return res;
 	case BMI_BLSR:
 		res = b & (b - 1);
-		set_flags(e, res, size, b ? 0 : FLAG_CF);
+		set_flags(e, res, size, b ? 0 : X86_EFLAGS_CF);
 		return res;
 	case BMI_BZHI:
 		res = n < size * 8 ? field(a, 0, n) : a;
-		set_flags(e, res, size, n < size * 8 ? 0 : FLAG_CF);
+		set_flags(e, res, size, n < size * 8 ? 0 : X86_EFLAGS_CF);
 		return res;
 	case BMI_PDEP:
 		return deposit(a, b);
@@ -198,7 +198,7 @@ int exec_mulx(struct likex_emul *e, const struct insn *in)
 /* ADCX and ADOX: the carry is in the flag @sub, and no other changes. */
 int exec_adx(struct likex_emul *e, const struct insn *in)
 {
-	u64 flag = in->op->sub ? FLAG_OF : FLAG_CF, a, b;
+	u64 flag = in->op->sub ? X86_EFLAGS_OF : X86_EFLAGS_CF, a, b;
 	unsigned int size = in->opr[0].size;
 	u128 sum;
 	int r;

@@ -163,9 +163,9 @@ int exec_bt(struct likex_emul *e, const struct insn *in)
 	if (r)
 		return r;
 	mask = BIT(bit & (in->opr[0].size * 8 - 1));
-	e->flags &= ~FLAG_CF;
+	e->flags &= ~X86_EFLAGS_CF;
 	if (v & mask)
-		e->flags |= FLAG_CF;
+		e->flags |= X86_EFLAGS_CF;
 	if (!in->op->sub)
 		return 0;
 	res = in->op->sub == 1 ? v | mask : in->op->sub == 2 ? v & ~mask : v ^ mask;
@@ -237,9 +237,9 @@ int exec_cmpxchg_pair(struct likex_emul *e, const struct insn *in)
 	memcpy(acc + half, &e->r[REG_RDX], half);
 	memcpy(src, &e->r[REG_RBX], half);
 	memcpy(src + half, &e->r[REG_RCX], half);
-	e->flags &= ~FLAG_ZF;
+	e->flags &= ~X86_EFLAGS_ZF;
 	if (!memcmp(acc, old, size)) {
-		e->flags |= FLAG_ZF;
+		e->flags |= X86_EFLAGS_ZF;
 		stage_write(e, &e->mem, src);
 	} else {
 		memcpy(&lo, old, half);

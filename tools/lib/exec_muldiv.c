@@ -19,9 +19,9 @@ static s64 sign_extend(u64 v, unsigned int size)
 
 static void overflow_flags(struct likex_emul *e, bool overflow)
 {
-	e->flags &= ~(FLAG_CF | FLAG_OF);
+	e->flags &= ~(X86_EFLAGS_CF | X86_EFLAGS_OF);
 	if (overflow)
-		e->flags |= FLAG_CF | FLAG_OF;
+		e->flags |= X86_EFLAGS_CF | X86_EFLAGS_OF;
 }
 
 /* The double-width accumulator: AX, or DX:AX, EDX:EAX, RDX:RAX. */

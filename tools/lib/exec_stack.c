@@ -84,7 +84,7 @@ int exec_pop(struct likex_emul *e, const struct insn *in)
 /* Shadow stack and branch tracking have state that is not handed in. */
 static int branch(struct likex_emul *e, u64 target, unsigned int size)
 {
-	if (e->sregs->cr4 & CR4_CET)
+	if (e->sregs->cr4 & X86_CR4_CET)
 		return emul_unsupported(e, LIKEX_WHY_MODE);
 	target &= size_mask(size);
 	if (mode64(e) ? !canonical(e, target) : target > e->sregs->cs.limit)
@@ -144,24 +144,24 @@ int exec_ret(struct likex_emul *e, const struct insn *in)
 /* Flags that POPF may change, at this privilege. */
 static u64 popf_mask(const struct likex_emul *e, unsigned int size)
 {
-	u64 mask = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
-	unsigned int iopl = e->r[REG_RFLAGS] >> FLAG_IOPL_SHIFT & 3;
+	u64 mask = FLAGS_ARITH | X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_NT;
+	unsigned int iopl = e->r[REG_RFLAGS] >> X86_EFLAGS_IOPL_BIT & 3;
 
 	if (e->mode.cpl == 0)
-		mask |= FLAG_IOPL;
+		mask |= X86_EFLAGS_IOPL;
 	if (e->mode.cpl <= iopl)
-		mask |= FLAG_IF;
+		mask |= X86_EFLAGS_IF;
 	if (size > 2)
-		mask |= FLAG_AC | FLAG_ID;
+		mask |= X86_EFLAGS_AC | X86_EFLAGS_ID;
 	return mask;
 }
 
 /* In virtual-8086 mode PUSHF and POPF are the monitor's, unless IOPL is 3. */
 static int flags_allowed(struct likex_emul *e, const struct insn *in)
 {
-	if (!e->mode.vm86 || (e->r[REG_RFLAGS] & FLAG_IOPL) == FLAG_IOPL)
+	if (!e->mode.vm86 || (e->r[REG_RFLAGS] & X86_EFLAGS_IOPL) == X86_EFLAGS_IOPL)
 		return 0;
-	if ((e->sregs->cr4 & CR4_VME) && in->osize == 2)
+	if ((e->sregs->cr4 & X86_CR4_VME) && in->osize == 2)
 		return emul_unsupported(e, LIKEX_WHY_MODE);
 	return emul_fault(e, VEC_GP, 0);
 }
@@ -170,7 +170,7 @@ int exec_pushf(struct likex_emul *e, const struct insn *in)
 {
 	int r = flags_allowed(e, in);
 
-	return r ? r : push(e, e->r[REG_RFLAGS] & ~(FLAG_RF | FLAG_VM), in->osize);
+	return r ? r : push(e, e->r[REG_RFLAGS] & ~(X86_EFLAGS_RF | X86_EFLAGS_VM), in->osize);
 }
 
 int exec_popf(struct likex_emul *e, const struct insn *in)

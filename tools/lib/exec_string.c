@@ -18,7 +18,7 @@ static void advance(struct likex_emul *e, const struct insn *in, unsigned int re
 {
 	s64 by = in->osize;
 
-	if (e->r[REG_RFLAGS] & FLAG_DF)
+	if (e->r[REG_RFLAGS] & X86_EFLAGS_DF)
 		by = -by;
 	gpr_write(e, reg, in->asize, e->r[reg] + by);
 }
@@ -207,7 +207,7 @@ static bool found(const struct likex_emul *e, const struct insn *in)
 {
 	if (in->op->sub != STR_CMPS && in->op->sub != STR_SCAS)
 		return false;
-	return (in->rep == REP_NE) == !!(e->flags & FLAG_ZF);
+	return (in->rep == REP_NE) == !!(e->flags & X86_EFLAGS_ZF);
 }
 
 /*

@@ -177,11 +177,11 @@ int x87_check(struct likex_emul *e, const struct insn *in)
 	u8 fx[FX_SIZE];
 	int r;
 
-	if (mmx && (s->cr0 & CR0_EM))
+	if (mmx && (s->cr0 & X86_CR0_EM))
 		return emul_fault_noerr(e, VEC_UD);
-	if (mmx && in->stub.sse && !(s->cr4 & CR4_OSFXSR))
+	if (mmx && in->stub.sse && !(s->cr4 & X86_CR4_OSFXSR))
 		return emul_fault_noerr(e, VEC_UD);
-	if (s->cr0 & (CR0_EM | CR0_TS))
+	if (s->cr0 & (X86_CR0_EM | X86_CR0_TS))
 		return emul_fault_noerr(e, VEC_NM);
 	r = fpu_get(e, &fpu);
 	if (r)
@@ -190,7 +190,7 @@ int x87_check(struct likex_emul *e, const struct insn *in)
 	if (!waits(in) || !(get16(fx + FX_FSW) & ~get16(fx + FX_FCW) & EXC_ALL))
 		return 0;
 	/* Else it is an interrupt, by way of FERR# and IGNNE#. */
-	if (s->cr0 & CR0_NE)
+	if (s->cr0 & X86_CR0_NE)
 		return emul_fault_noerr(e, VEC_MF);
 	return emul_unsupported(e, LIKEX_WHY_MODE);
 }
@@ -273,7 +273,7 @@ static int simd_exception(struct likex_emul *e, void *xsave, u32 mxcsr)
 		r = e->ops->fpu_put(e->ctx);
 	if (r)
 		return r;
-	return emul_fault_noerr(e, e->sregs->cr4 & CR4_OSXMM ? VEC_XM : VEC_UD);
+	return emul_fault_noerr(e, e->sregs->cr4 & X86_CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
 }
 
 /*

@@ -96,17 +96,17 @@ int vector_check(struct likex_emul *e, const struct insn *in)
 	if (in->op->flags & OP_X87)
 		return x87_check(e, in);
 	if (in->vex || in->evex) {
-		if (e->mode.real || !(s->cr4 & CR4_OSXSAVE))
+		if (e->mode.real || !(s->cr4 & X86_CR4_OSXSAVE))
 			return emul_fault_noerr(e, VEC_UD);
 		r = fpu_get(e, &fpu);
 		if (r)
 			return r;
 		if ((fpu.xcr0 & need) != need)
 			return emul_fault_noerr(e, VEC_UD);
-	} else if ((s->cr0 & CR0_EM) || !(s->cr4 & CR4_OSFXSR)) {
+	} else if ((s->cr0 & X86_CR0_EM) || !(s->cr4 & X86_CR4_OSFXSR)) {
 		return emul_fault_noerr(e, VEC_UD);
 	}
-	if (s->cr0 & CR0_TS)
+	if (s->cr0 & X86_CR0_TS)
 		return emul_fault_noerr(e, VEC_NM);
 	return 0;
 }

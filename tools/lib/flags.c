@@ -24,11 +24,11 @@ static u64 flags_of(u64 res, unsigned int size)
 	u64 f = 0;
 
 	if (!res)
-		f |= FLAG_ZF;
+		f |= X86_EFLAGS_ZF;
 	if (msb(res, size))
-		f |= FLAG_SF;
+		f |= X86_EFLAGS_SF;
 	if (parity(res))
-		f |= FLAG_PF;
+		f |= X86_EFLAGS_PF;
 	return f;
 }
 
@@ -38,11 +38,11 @@ static u64 carry_flags(u64 carry, unsigned int size)
 	u64 f = 0;
 
 	if (msb(carry, size))
-		f |= FLAG_CF;
+		f |= X86_EFLAGS_CF;
 	if (msb(carry ^ carry << 1, size))
-		f |= FLAG_OF;
+		f |= X86_EFLAGS_OF;
 	if (carry & 8)
-		f |= FLAG_AF;
+		f |= X86_EFLAGS_AF;
 	return f;
 }
 
@@ -77,7 +77,7 @@ static u64 logic(u64 res, unsigned int size, u64 *f)
  */
 u64 alu(enum alu op, u64 a, u64 b, unsigned int size, u64 *flags)
 {
-	u64 changed = FLAGS_ARITH, carry = *flags & FLAG_CF, f = 0, res;
+	u64 changed = FLAGS_ARITH, carry = *flags & X86_EFLAGS_CF, f = 0, res;
 
 	a &= size_mask(size);
 	b &= size_mask(size);
@@ -107,11 +107,11 @@ u64 alu(enum alu op, u64 a, u64 b, unsigned int size, u64 *flags)
 		break;
 	case ALU_INC:
 		res = add(a, 1, 0, size, &f);
-		changed &= ~FLAG_CF;
+		changed &= ~X86_EFLAGS_CF;
 		break;
 	case ALU_DEC:
 		res = sub(a, 1, 0, size, &f);
-		changed &= ~FLAG_CF;
+		changed &= ~X86_EFLAGS_CF;
 		break;
 	case ALU_NEG:
 		res = sub(0, a, 0, size, &f);
@@ -135,10 +135,10 @@ static u64 rotate(bool left, u64 v, unsigned int n, unsigned int size, u64 *flag
 	if (n)
 		res = (v << n | v >> (bits - n)) & size_mask(size);
 	if (left ? res & 1 : msb(res, size))
-		f |= FLAG_CF;
+		f |= X86_EFLAGS_CF;
 	if (left ? msb(res, size) ^ (res & 1) : msb(res ^ res << 1, size))
-		f |= FLAG_OF;
-	*flags = (*flags & ~(FLAG_CF | FLAG_OF)) | f;
+		f |= X86_EFLAGS_OF;
+	*flags = (*flags & ~(X86_EFLAGS_CF | X86_EFLAGS_OF)) | f;
 	return res;
 }
 
@@ -146,7 +146,7 @@ static u64 rotate(bool left, u64 v, unsigned int n, unsigned int size, u64 *flag
 static u64 rotate_carry(bool left, u64 v, unsigned int n, unsigned int size,
 			u64 *flags)
 {
-	u64 cf = *flags & FLAG_CF, out, f = 0;
+	u64 cf = *flags & X86_EFLAGS_CF, out, f = 0;
 
 	for (n %= size * 8 + 1; n; n--) {
 		if (left) {
@@ -159,10 +159,10 @@ static u64 rotate_carry(bool left, u64 v, unsigned int n, unsigned int size,
 		cf = out;
 	}
 	if (cf)
-		f |= FLAG_CF;
+		f |= X86_EFLAGS_CF;
 	if (left ? msb(v, size) ^ cf : msb(v ^ v << 1, size))
-		f |= FLAG_OF;
-	*flags = (*flags & ~(FLAG_CF | FLAG_OF)) | f;
+		f |= X86_EFLAGS_OF;
+	*flags = (*flags & ~(X86_EFLAGS_CF | X86_EFLAGS_OF)) | f;
 	return v;
 }
 
@@ -171,8 +171,8 @@ static u64 shift_left(u64 v, unsigned int n, unsigned int size, u64 *f)
 	u64 res = (v << n) & size_mask(size);
 	u64 cf = n <= size * 8 ? v >> (size * 8 - n) & 1 : 0;
 
-	*f = flags_of(res, size) | (cf ? FLAG_CF : 0) |
-	     (msb(res, size) ^ cf ? FLAG_OF : 0);
+	*f = flags_of(res, size) | (cf ? X86_EFLAGS_CF : 0) |
+	     (msb(res, size) ^ cf ? X86_EFLAGS_OF : 0);
 	return res;
 }
 
@@ -180,8 +180,8 @@ static u64 shift_right(u64 v, unsigned int n, unsigned int size, u64 *f)
 {
 	u64 res = v >> n;
 
-	*f = flags_of(res, size) | (v >> (n - 1) & 1 ? FLAG_CF : 0) |
-	     (msb(res ^ res << 1, size) ? FLAG_OF : 0);
+	*f = flags_of(res, size) | (v >> (n - 1) & 1 ? X86_EFLAGS_CF : 0) |
+	     (msb(res ^ res << 1, size) ? X86_EFLAGS_OF : 0);
 	return res;
 }
 
@@ -191,7 +191,7 @@ static u64 shift_arith(u64 v, unsigned int n, unsigned int size, u64 *f)
 	s64 wide = (s64)(v << up) >> up;
 	u64 res = (u64)(wide >> n) & size_mask(size);
 
-	*f = flags_of(res, size) | (wide >> (n - 1) & 1 ? FLAG_CF : 0);
+	*f = flags_of(res, size) | (wide >> (n - 1) & 1 ? X86_EFLAGS_CF : 0);
 	return res;
 }
 
@@ -217,8 +217,8 @@ static u64 shift_double(bool left, u64 a, u64 b, unsigned int n,
 		cf = a >> (n - 1) & 1;
 	}
 	res &= size_mask(size);
-	*f = flags_of(res, size) | (cf ? FLAG_CF : 0) |
-	     (msb(res ^ a, size) ? FLAG_OF : 0);
+	*f = flags_of(res, size) | (cf ? X86_EFLAGS_CF : 0) |
+	     (msb(res ^ a, size) ? X86_EFLAGS_OF : 0);
 	return res;
 }
 
@@ -263,33 +263,33 @@ u64 shift(enum shift op, u64 a, u64 b, unsigned int count, unsigned int size,
  */
 bool condition(unsigned int cc, u64 flags)
 {
-	bool less = !(flags & FLAG_SF) != !(flags & FLAG_OF);
+	bool less = !(flags & X86_EFLAGS_SF) != !(flags & X86_EFLAGS_OF);
 	bool yes;
 
 	switch (cc >> 1) {
 	case 0:
-		yes = flags & FLAG_OF;
+		yes = flags & X86_EFLAGS_OF;
 		break;
 	case 1:
-		yes = flags & FLAG_CF;
+		yes = flags & X86_EFLAGS_CF;
 		break;
 	case 2:
-		yes = flags & FLAG_ZF;
+		yes = flags & X86_EFLAGS_ZF;
 		break;
 	case 3:
-		yes = flags & (FLAG_CF | FLAG_ZF);
+		yes = flags & (X86_EFLAGS_CF | X86_EFLAGS_ZF);
 		break;
 	case 4:
-		yes = flags & FLAG_SF;
+		yes = flags & X86_EFLAGS_SF;
 		break;
 	case 5:
-		yes = flags & FLAG_PF;
+		yes = flags & X86_EFLAGS_PF;
 		break;
 	case 6:
 		yes = less;
 		break;
 	default:
-		yes = less || (flags & FLAG_ZF);
+		yes = less || (flags & X86_EFLAGS_ZF);
 		break;
 	}
 	return yes != (cc & 1);

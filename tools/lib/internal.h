@@ -2,9 +2,8 @@
 /*
  * What the parts of the emulator share.
  *
- * Direction of calls: emul.c -> decode.c, exec_*.c -> operand.c -> mem.c ->
- * segment.c, walk.c. decode.c calls vec_form.c, exec_stub.c the stubs of
- * stubs.S. Nothing calls upwards.
+ * Direction of calls: emul.c -> decode.c -> optab.c -> exec_*.c -> operand.c ->
+ * segment.c -> mem.c -> walk.c -> host.c, trap.c. Nothing calls upwards.
  *
  * How an instruction is executed: handlers only read, and stage what they
  * change: registers in emul->new, the one memory write in emul->wr. commit()
@@ -19,6 +18,7 @@
 #ifndef LIKEX_INTERNAL_H
 #define LIKEX_INTERNAL_H
 
+#include <asm/processor-flags.h>
 #include <likex/emul.h>
 #include <string.h>
 
@@ -43,27 +43,13 @@ typedef uint64_t __attribute__((may_alias)) reg64;
 #define PAGE_SIZE 4096u
 #define PAGE_MASK 0xfffull
 
-#define CR0_PE BIT(0)
-#define CR0_EM BIT(2)
-#define CR0_TS BIT(3)
-#define CR0_NE BIT(5)
-#define CR0_WP BIT(16)
-#define CR0_AM BIT(18)
-#define CR0_PG BIT(31)
-
-#define CR4_VME        BIT(0)
-#define CR4_PSE        BIT(4)
-#define CR4_PAE        BIT(5)
-#define CR4_OSFXSR     BIT(9)
-#define CR4_OSXMM      BIT(10)
-#define CR4_LA57       BIT(12)
-#define CR4_OSXSAVE    BIT(18)
-#define CR4_SMEP       BIT(20)
-#define CR4_SMAP       BIT(21)
-#define CR4_PKE        BIT(22)
-#define CR4_CET        BIT(23)
-#define CR4_PKS        BIT(24)
-#define CR4_LAM_SUP    BIT(28)
+/* Control-register bits that an older <asm/processor-flags.h> does not have. */
+#ifndef X86_CR4_PKS
+#define X86_CR4_PKS BIT(24)
+#endif
+#ifndef X86_CR4_LAM_SUP
+#define X86_CR4_LAM_SUP BIT(28)
+#endif
 #define CR3_LAM        (BIT(61) | BIT(62))
 
 #define EFER_LMA       BIT(10)
@@ -71,23 +57,8 @@ typedef uint64_t __attribute__((may_alias)) reg64;
 #define EFER_LMSLE     BIT(13)
 #define EFER_UAIE      BIT(20)
 
-#define FLAG_CF   BIT(0)
-#define FLAG_PF   BIT(2)
-#define FLAG_AF   BIT(4)
-#define FLAG_ZF   BIT(6)
-#define FLAG_SF   BIT(7)
-#define FLAG_TF   BIT(8)
-#define FLAG_IF   BIT(9)
-#define FLAG_DF   BIT(10)
-#define FLAG_OF   BIT(11)
-#define FLAG_IOPL_SHIFT 12
-#define FLAG_IOPL (3ull << FLAG_IOPL_SHIFT)
-#define FLAG_NT   BIT(14)
-#define FLAG_RF   BIT(16)
-#define FLAG_VM   BIT(17)
-#define FLAG_AC   BIT(18)
-#define FLAG_ID   BIT(21)
-#define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+#define FLAGS_ARITH (X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | \
+		     X86_EFLAGS_SF | X86_EFLAGS_OF)
 
 enum vector {
 	VEC_DE = 0, VEC_UD = 6, VEC_NM = 7, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13,
@@ -347,10 +318,14 @@ static inline bool mode64(const struct likex_emul *e)
 	return e->mode.bits == 64;
 }
 
-/* emul.c: how an instruction ends early */
+/* trap.c: how an instruction ends early */
 int emul_fault(struct likex_emul *e, unsigned int vector, u32 error);
 int emul_fault_noerr(struct likex_emul *e, unsigned int vector);
 int emul_unsupported(struct likex_emul *e, enum likex_reason why);
+
+/* host.c */
+bool host_cmpxchg(void *p, unsigned int len, const void *old, const void *new);
+void host_copy(void *to, const void *from, unsigned int len);
 
 /* walk.c */
 int __must_check walk(struct likex_emul *e, u64 lin, u32 access, u64 *gpa);
@@ -372,8 +347,6 @@ u8 *span_host(struct likex_emul *e, const struct span *s, unsigned int i);
 int __must_check span_read(struct likex_emul *e, const struct span *s, void *data);
 int __must_check io_read(struct likex_emul *e, unsigned int space, u64 addr,
 			 unsigned int len, void *data);
-bool host_cmpxchg(void *p, unsigned int len, const void *old, const void *new);
-void host_copy(void *to, const void *from, unsigned int len);
 /* The system's own read: of a descriptor or a TSS. */
 int __must_check system_read(struct likex_emul *e, u64 lin, void *data,
 			     unsigned int len);

@@ -9,6 +9,7 @@
  * A kernel may not have all of it yet: what it has no ioctl for (-ENOTTY) is
  * missed only by an instruction that needs it.
  */
+#include <asm/processor-flags.h>
 #include <cpuid.h>
 #include <errno.h>
 #include <likex/vcpu.h>
@@ -22,7 +23,6 @@
 #define VECTOR_UD 6
 #define VECTOR_PF 14
 #define DR6_BS (1ull << 14)
-#define RFLAGS_TF (1ull << 8)
 
 #define XSAVE_BV 512
 #define XFEATURE_PKRU 9
@@ -451,7 +451,7 @@ static int emulate_trapped(struct likex_vcpu *v)
 	struct kvm_debugregs dr;
 	int r = 0;
 
-	if (v->regs->rflags & RFLAGS_TF)
+	if (v->regs->rflags & X86_EFLAGS_TF)
 		r = v->no_events ? -ENOTTY : call(v, KVM_GET_DEBUGREGS, &dr);
 	if (r == -ENOTTY) {
 		v->step.why = LIKEX_WHY_STATE;

@@ -57,8 +57,8 @@ static bool limit_denies(const struct kvm_segment *s, u64 off, unsigned int len)
  */
 static bool misaligned(const struct likex_emul *e, u64 lin, unsigned int len)
 {
-	if (e->mode.cpl != 3 || !(e->sregs->cr0 & CR0_AM) ||
-	    !(e->r[REG_RFLAGS] & FLAG_AC))
+	if (e->mode.cpl != 3 || !(e->sregs->cr0 & X86_CR0_AM) ||
+	    !(e->r[REG_RFLAGS] & X86_EFLAGS_AC))
 		return false;
 	/* A real of 80 bits counts as one of 64. */
 	if (len == 10)

@@ -51,8 +51,8 @@ static int page_fault(struct likex_emul *e, const struct walk *w, u32 error)
 	error |= w->access & (PF_W | PF_U);
 	/* The fetch bit is reported only where fetches can be forbidden. */
 	if ((w->access & PF_I) &&
-	    ((cr4 & CR4_SMEP) ||
-	     ((cr4 & CR4_PAE) && (e->sregs->efer & EFER_NXE))))
+	    ((cr4 & X86_CR4_SMEP) ||
+	     ((cr4 & X86_CR4_PAE) && (e->sregs->efer & EFER_NXE))))
 		error |= PF_I;
 	e->step->fault.cr2 = w->lin;
 	return emul_fault(e, VEC_PF, error);
@@ -139,7 +139,7 @@ static bool is_leaf(const struct likex_emul *e, const struct walk *w)
 		return false;
 	switch (e->mode.paging) {
 	case PAGING_32:
-		return e->sregs->cr4 & CR4_PSE;
+		return e->sregs->cr4 & X86_CR4_PSE;
 	case PAGING_PAE:
 		return w->level == 2;
 	default:
@@ -174,7 +174,7 @@ static int key_denies(struct likex_emul *e, const struct walk *w, bool *denied)
 	int r;
 
 	*denied = false;
-	if (!(e->sregs->cr4 & CR4_PKE) || e->mode.paging < PAGING_4L ||
+	if (!(e->sregs->cr4 & X86_CR4_PKE) || e->mode.paging < PAGING_4L ||
 	    (w->access & PF_I) || !(w->rights & PTE_U))
 		return 0;
 	r = e->ops->pkru ? e->ops->pkru(e->ctx, &pkru) : -EOPNOTSUPP;
@@ -186,7 +186,7 @@ static int key_denies(struct likex_emul *e, const struct walk *w, bool *denied)
 	if (pkru & 1)
 		*denied = true;
 	else if ((pkru & 2) && (w->access & PF_W))
-		*denied = (w->access & PF_U) || (e->sregs->cr0 & CR0_WP);
+		*denied = (w->access & PF_U) || (e->sregs->cr0 & X86_CR0_WP);
 	return 0;
 }
 
@@ -198,7 +198,7 @@ static bool fetch_denied(const struct likex_emul *e, u32 access, u64 rights)
 		return true;
 	if (access & PF_U)
 		return !user_page;
-	return user_page && (e->sregs->cr4 & CR4_SMEP);
+	return user_page && (e->sregs->cr4 & X86_CR4_SMEP);
 }
 
 static bool data_denied(const struct likex_emul *e, u32 access, u64 rights)
@@ -208,10 +208,10 @@ static bool data_denied(const struct likex_emul *e, u32 access, u64 rights)
 
 	if (access & PF_U)
 		return !user_page || read_only;
-	if (user_page && (e->sregs->cr4 & CR4_SMAP) &&
-	    ((access & ACC_IMPLICIT) || !(e->r[REG_RFLAGS] & FLAG_AC)))
+	if (user_page && (e->sregs->cr4 & X86_CR4_SMAP) &&
+	    ((access & ACC_IMPLICIT) || !(e->r[REG_RFLAGS] & X86_EFLAGS_AC)))
 		return true;
-	return read_only && (e->sregs->cr0 & CR0_WP);
+	return read_only && (e->sregs->cr0 & X86_CR0_WP);
 }
 
 static int check_rights(struct likex_emul *e, const struct walk *w)
@@ -338,7 +338,7 @@ static bool walk_usual(struct likex_emul *e, u64 lin, u32 access, u64 *gpa)
 	if (access & PF_I)
 		return !fetch_denied(e, access, all);
 	/* Protection keys are for data in user pages. */
-	if ((all & PTE_U) && (e->sregs->cr4 & CR4_PKE))
+	if ((all & PTE_U) && (e->sregs->cr4 & X86_CR4_PKE))
 		return false;
 	return !data_denied(e, access, all);
 }

@@ -277,6 +277,40 @@ def variables(t, code):
     return [name for name in symbols if not name.startswith(".")]
 
 
+def circles(t, folder):
+    """Return the circles among object files: each a list of files that call each other, directly or not."""
+    defined, wanted = {}, {}
+    for code in sorted(pathlib.Path(folder).glob("*.o")):
+        if code.name == "all.o":
+            continue
+        for line in t.run(["nm", code]).stdout.splitlines():
+            *_, kind, name = line.split()
+            if kind == "U":
+                wanted.setdefault(code.stem, set()).add(name)
+            elif kind.isupper():
+                defined[name] = code.stem
+    uses = {code: {defined[name] for name in names if name in defined} - {code} for code, names in wanted.items()}
+
+    def reached(code):
+        found, todo = set(), [code]
+        while todo:
+            more = uses.get(todo.pop(), set()) - found
+            found |= more
+            todo += more
+        return found
+    reach = {code: reached(code) for code in uses}
+    return sorted({tuple(sorted(other for other in reach[code] if code in reach.get(other, ())))
+                   for code in reach if code in reach[code]})
+
+
+@test("lib.layout")
+def layout(t):
+    """Calls between the files of the library go one way: no circle has more than three files."""
+    build(t, folder="lib")
+    found = [one for one in circles(t, pathlib.Path(t.build) / "tools/lib") if len(one) > 3]
+    t.check(not found, "circles: " + "; ".join(" ".join(one) for one in found))
+
+
 @test("lib.build")
 def build_all(t):
     """gcc and clang without a warning, static analysis clean, installable, and only public names exported."""

@@ -159,10 +159,10 @@ static void set_mode(struct vm *v)
 	set_segments(v, modes[m].bits);
 	s->cr0 = m ? 1 : 0;
 	if (modes[m].paged)
-		s->cr0 |= CR0_PG;
-	s->cr0 |= (c & 2 ? CR0_WP : 0) | (c & 4 ? CR0_AM : 0) | CR0_NE | (c & 0x80 ? CR0_TS : 0);
-	s->cr4 = modes[m].cr4 | CR4_OSFXSR | CR4_OSXSAVE | CR4_OSXMM | (m == 6 ? CR4_LA57 : 0) |
-		 (c & 8 ? CR4_SMAP : 0) | (c & 16 ? CR4_PKE : 0) | (c & 32 ? CR4_SMEP : 0);
+		s->cr0 |= X86_CR0_PG;
+	s->cr0 |= (c & 2 ? X86_CR0_WP : 0) | (c & 4 ? X86_CR0_AM : 0) | X86_CR0_NE | (c & 0x80 ? X86_CR0_TS : 0);
+	s->cr4 = modes[m].cr4 | X86_CR4_OSFXSR | X86_CR4_OSXSAVE | X86_CR4_OSXMMEXCPT | (m == 6 ? X86_CR4_LA57 : 0) |
+		 (c & 8 ? X86_CR4_SMAP : 0) | (c & 16 ? X86_CR4_PKE : 0) | (c & 32 ? X86_CR4_SMEP : 0);
 	s->efer = (u64)modes[m].efer << 8 | (c & 64 ? EFER_NXE : 0);
 	s->cr3 = TABLES;
 }
