@@ -179,6 +179,28 @@ static u8 mem_access(const struct insn *in)
 }
 
 /*
+ * A near branch in 64-bit code with an operand-size prefix: AMD's processors
+ * obey it, also where the decoder's mode for them does not.
+ */
+static void fix_branch(const struct likex_emul *e, struct insn *in,
+		       const ZydisDecodedInstruction *z)
+{
+	unsigned int i;
+	bool prefix = false;
+
+	if (e->cfg.vendor != LIKEX_VENDOR_AMD || in->bits != 64 || z->raw.rex.W ||
+	    z->meta.branch_type != ZYDIS_BRANCH_TYPE_NEAR)
+		return;
+	for (i = 0; i < z->raw.prefix_count; i++)
+		prefix |= z->raw.prefixes[i].value == 0x66;
+	if (!prefix)
+		return;
+	in->osize = 2;
+	if (in->opr[0].type != OPR_IMM)
+		in->opr[0].size = 2;
+}
+
+/*
  * Before a branch, 3E is NOTRACK to the decoder. To the processor it is that
  * and a segment override as ever.
  */
@@ -216,8 +238,8 @@ static void convert_self(struct insn *in, const ZydisDecodedInstruction *z,
 }
 
 /* Whether the instruction is one that is emulated; if so, all about it. */
-static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
-		    const ZydisDecodedOperand *ops)
+static bool convert(const struct likex_emul *e, struct insn *in,
+		    const ZydisDecodedInstruction *z, const ZydisDecodedOperand *ops)
 {
 	bool one_byte = z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
 
@@ -246,6 +268,7 @@ static bool convert(struct insn *in, const ZydisDecodedInstruction *z,
 		evex_convert(in, z, ops);
 	fix_base(in, z);
 	fix_segment(in, z);
+	fix_branch(e, in, z);
 	in->access = mem_access(in);
 	in->resolve = in->mem != NO_MEM && !(in->op->flags & OP_SELF) && !in->evex;
 	return true;
@@ -273,14 +296,19 @@ static bool convert_stub(const struct likex_emul *e, struct insn *in,
 	return true;
 }
 
-static void decoder_init(ZydisDecoder *d, const struct mode *m)
+static void decoder_init(ZydisDecoder *d, const struct likex_emul *e)
 {
+	const struct mode *m = &e->mode;
+
 	if (m->bits == 64)
 		ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	else if (m->bits == 32)
 		ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
 	else
 		ZydisDecoderInit(d, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+	/* Near branches in 64-bit code: whether an operand-size prefix counts. */
+	if (e->cfg.vendor == LIKEX_VENDOR_AMD)
+		ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_TRUE);
 }
 
 static int refuse(struct likex_emul *e, const struct fetch *f, unsigned int len,
@@ -341,25 +369,34 @@ static bool cache_begins(const struct likex_emul *e, const struct insn *in,
 	       !memcmp(in->bytes, f->bytes, f->have);
 }
 
-/* The part of the instruction that is on the next page. */
+static u32 fetch_access(const struct likex_emul *e)
+{
+	return PF_I | (e->mode.cpl == 3 ? PF_U : 0);
+}
+
+/* More of the instruction, up to the end of the page where the next byte is. */
 static int fetch_more(struct likex_emul *e, struct fetch *f)
 {
-	u32 access = PF_I | (e->mode.cpl == 3 ? PF_U : 0);
 	u64 gpa, lin = f->lin + f->have;
-	unsigned int len = f->max - f->have;
+	unsigned int len = f->max - f->have, room;
 	const void *host;
 	int r;
 
 	if (!mode64(e))
 		lin = (u32)lin;
-	r = walk(e, lin, access, &gpa);
+	room = PAGE_SIZE - (lin & PAGE_MASK);
+	if (len > room)
+		len = room;
+	if (linear_denied(e, lin, fetch_access(e)))
+		return emul_fault(e, VEC_GP, 0);
+	r = walk(e, lin, fetch_access(e), &gpa);
 	if (r)
 		return r;
 	host = e->ops->map(e->ctx, gpa, false);
 	if (!host)
 		return refuse(e, f, f->have, LIKEX_WHY_FETCH);
 	memcpy(f->bytes + f->have, host, len);
-	f->have = f->max;
+	f->have += len;
 	return 0;
 }
 
@@ -375,7 +412,7 @@ static int decode_bytes(struct likex_emul *e, struct fetch *f,
 	ZyanStatus status;
 	int r;
 
-	decoder_init(&d, &e->mode);
+	decoder_init(&d, e);
 	status = ZydisDecoderDecodeFull(&d, f->bytes, f->have, &z, ops);
 	if (status == ZYDIS_STATUS_NO_MORE_DATA && f->have < f->max) {
 		r = fetch_more(e, f);
@@ -383,7 +420,7 @@ static int decode_bytes(struct likex_emul *e, struct fetch *f,
 	}
 	if (!ZYAN_SUCCESS(status))
 		return decode_error(e, f, status);
-	if (!convert(&new, &z, ops) && !convert_stub(e, &new, &z, ops))
+	if (!convert(e, &new, &z, ops) && !convert_stub(e, &new, &z, ops))
 		return refuse(e, f, z.length, LIKEX_WHY_INSN);
 	memcpy(new.bytes, f->bytes, new.len);
 	memcpy(new.head, f->bytes, new.len);
@@ -402,14 +439,15 @@ static int fetch_start(struct likex_emul *e, u64 *lin, unsigned int *max)
 	*lin = rip;
 	*max = LIKEX_INSN_MAX;
 	if (mode64(e))
-		return canonical(e, rip) ? 0 : emul_fault(e, VEC_GP, 0);
+		return linear_denied(e, rip, fetch_access(e)) ?
+		       emul_fault(e, VEC_GP, 0) : 0;
 	if (rip > cs->limit)
 		return emul_fault(e, VEC_GP, 0);
 	*lin = (u32)(cs->base + rip);
 	/* A flat segment has no end. */
 	if (cs->limit != 0xffffffff && cs->limit - rip < LIKEX_INSN_MAX)
 		*max = cs->limit - rip + 1;
-	return 0;
+	return linear_denied(e, *lin, fetch_access(e)) ? emul_fault(e, VEC_GP, 0) : 0;
 }
 
 static bool code_page_good(const struct likex_emul *e, u64 lin)
@@ -448,7 +486,7 @@ static int fetch_page(struct likex_emul *e, u64 lin, u64 *gpa, const u8 **host)
 		*host = e->code.host + (lin & PAGE_MASK);
 		return 0;
 	}
-	r = walk(e, lin, PF_I | (e->mode.cpl == 3 ? PF_U : 0), gpa);
+	r = walk(e, lin, fetch_access(e), gpa);
 	if (r)
 		return r;
 	*host = e->ops->map(e->ctx, *gpa, false);
@@ -458,16 +496,16 @@ static int fetch_page(struct likex_emul *e, u64 lin, u64 *gpa, const u8 **host)
 
 /*
  * Use the bytes that came with the trap, if the processor (or KVM) supplied
- * them; they may be fewer than the instruction has.
+ * them. If they are fewer than the instruction has, memory has the rest.
  */
 static bool fetch_given(struct likex_emul *e, struct fetch *f)
 {
 	const struct likex_trap *t = e->step->trap;
 
-	if (!t || !t->insn_len || t->insn_len < f->max)
+	if (!t || !t->insn_len)
 		return false;
-	memcpy(f->bytes, t->insn, f->max);
-	f->have = f->max;
+	f->have = t->insn_len < f->max ? t->insn_len : f->max;
+	memcpy(f->bytes, t->insn, f->have);
 	/* The cache's key need only tell instructions apart. */
 	f->gpa = f->lin;
 	return true;
@@ -483,12 +521,12 @@ static int decode_slow(struct likex_emul *e, struct fetch *f, const u8 *host,
 	if (host) {
 		f->have = room < f->max ? room : f->max;
 		memcpy(f->bytes, host, f->have);
-		/* One that lies across two pages is in the cache, too. */
-		if (cache_begins(e, cache_slot(e, f->gpa), f)) {
-			r = fetch_more(e, f);
-			if (r)
-				return r;
-		}
+	}
+	/* One that lies across two pages is in the cache, too. */
+	if (cache_begins(e, cache_slot(e, f->gpa), f)) {
+		r = fetch_more(e, f);
+		if (r)
+			return r;
 	}
 	*in = cache_slot(e, f->gpa);
 	if (cache_hit(e, *in, f->gpa, f->bytes, f->have))

@@ -21,10 +21,8 @@ static u8 paging_mode(const struct kvm_sregs *s)
 /* Rules for linear addresses and pages that are not emulated. */
 static bool mode_unsupported(const struct kvm_sregs *s)
 {
-	if (!(s->efer & EFER_LMA))
-		return false;
-	return (s->cr4 & (X86_CR4_PKS | X86_CR4_LAM_SUP)) || (s->cr3 & CR3_LAM) ||
-	       (s->efer & (EFER_LMSLE | EFER_UAIE));
+	return (s->efer & EFER_LMA) &&
+	       ((s->cr4 & X86_CR4_PKS) || (s->efer & (EFER_LMSLE | EFER_UAIE)));
 }
 
 static void mode_control(struct likex_emul *e)
@@ -37,7 +35,7 @@ static void mode_control(struct likex_emul *e)
 	m->cr4 = s->cr4;
 	m->efer = s->efer;
 	m->paging = paging_mode(s);
-	m->va_bits = s->cr4 & X86_CR4_LA57 ? 57 : 48;
+	linear_mode(e);
 	m->rsvd = e->rsvd_phys | (s->efer & EFER_NXE ? 0 : BIT(63));
 	m->unsupported = mode_unsupported(s);
 	e->code.lin = 1;
@@ -405,6 +403,19 @@ static int begin(struct likex_emul *e)
 	return run(e);
 }
 
+/* What becomes of a refusal: the guest's own matter, or the caller's. */
+static int refused(struct likex_emul *e)
+{
+	u8 why = e->step->why, how = e->cfg.refuse;
+
+	/* No instruction's fault: the guest cannot be told of it. */
+	if (why == LIKEX_WHY_EVENT || why == LIKEX_WHY_PAGE_TABLE)
+		return LIKEX_UNSUPPORTED;
+	if (how == LIKEX_REFUSE_EXIT || (how == LIKEX_REFUSE_USER_UD && !e->mode.cpl))
+		return LIKEX_UNSUPPORTED;
+	return emul_fault_noerr(e, VEC_UD);
+}
+
 int likex_emul_step(struct likex_emul *e, struct likex_step *step)
 {
 	int r;
@@ -419,6 +430,8 @@ int likex_emul_step(struct likex_emul *e, struct likex_step *step)
 		return r;
 	}
 	e->phase = PHASE_IDLE;
+	if (r == LIKEX_UNSUPPORTED)
+		r = refused(e);
 	step->trap = NULL;
 	if (r == LIKEX_DONE || r == LIKEX_MORE) {
 		step->events = e->events;
@@ -453,9 +466,10 @@ int likex_emul_translate(struct likex_emul *e, struct likex_step *step,
 	bind(e, step);
 	if (e->mode.unsupported)
 		return emul_unsupported(e, LIKEX_WHY_MODE);
-	if (e->mode.paging >= PAGING_4L ? !canonical(e, lin) : lin >> 32)
+	access &= PF_W | PF_U | PF_I;
+	if (e->mode.paging >= PAGING_4L ? linear_denied(e, lin, access) : lin >> 32)
 		return emul_fault(e, VEC_GP, 0);
-	return walk(e, lin, access & (PF_W | PF_U | PF_I), gpa);
+	return walk(e, lin, access, gpa);
 }
 
 /* The state of AVX-512 is not at the same place in all processors. */
@@ -478,7 +492,8 @@ struct likex_emul *likex_emul_new(const struct likex_emul_ops *ops, void *ctx,
 
 	if (!config)
 		config = &standard;
-	if (!ops || !ops->map || config->maxphyaddr < 32 || config->maxphyaddr > 52) {
+	if (!ops || !ops->map || config->maxphyaddr < 32 || config->maxphyaddr > 52 ||
+	    config->vendor > LIKEX_VENDOR_AMD || config->refuse > LIKEX_REFUSE_UD) {
 		errno = EINVAL;
 		return NULL;
 	}

@@ -66,23 +66,25 @@ static int movs(struct likex_emul *e, const struct insn *in)
 	return 0;
 }
 
-/* The manual leaves the order open; Intel's processors look at ES:RDI first. */
+/*
+ * The manuals leave the order open; Intel's processors look at ES:RDI first,
+ * AMD's at the source.
+ */
 static int cmps(struct likex_emul *e, const struct insn *in)
 {
-	struct span a, b;
-	u64 va = 0, vb = 0;
-	int r;
+	unsigned int first = e->cfg.vendor != LIKEX_VENDOR_AMD, i;
+	struct span s[2];	/* the source, and ES:RDI */
+	u64 v[2] = { 0, 0 };
+	int r = 0;
 
-	r = destination(e, in, &b, false);
-	if (!r)
-		r = source(e, in, &a);
-	if (!r)
-		r = span_read(e, &b, &vb);
-	if (!r)
-		r = span_read(e, &a, &va);
+	for (i = 0; i < 2 && !r; i++)
+		r = i == first ? source(e, in, &s[0]) :
+				 destination(e, in, &s[1], false);
+	for (i = 0; i < 2 && !r; i++)
+		r = span_read(e, &s[i ^ first], &v[i ^ first]);
 	if (r)
 		return r;
-	alu(ALU_CMP, va, vb, in->osize, &e->flags);
+	alu(ALU_CMP, v[0], v[1], in->osize, &e->flags);
 	advance(e, in, REG_RSI);
 	advance(e, in, REG_RDI);
 	return 0;
@@ -211,17 +213,27 @@ static bool found(const struct likex_emul *e, const struct insn *in)
 }
 
 /*
- * A count of 0. With 32-bit addresses, Intel's processors write back the
- * count even so, and MOVS and STOS their pointers: the upper halves go.
+ * A count of 0: the port is checked even so. With 32-bit addresses, Intel's
+ * processors write back the count, and MOVS and STOS their pointers: the upper
+ * halves go.
  */
-static void nothing_to_do(struct likex_emul *e, const struct insn *in)
+static int nothing_to_do(struct likex_emul *e, const struct insn *in)
 {
+	if (in->op->sub == STR_INS || in->op->sub == STR_OUTS) {
+		int r = port_check(e, e->r[REG_RDX], in->osize);
+
+		if (r)
+			return r;
+	}
+	if (e->cfg.vendor == LIKEX_VENDOR_AMD)
+		return 0;
 	gpr_write(e, REG_RCX, in->asize, 0);
 	if (in->op->sub != STR_MOVS && in->op->sub != STR_STOS)
-		return;
+		return 0;
 	gpr_write(e, REG_RDI, in->asize, e->r[REG_RDI]);
 	if (in->op->sub == STR_MOVS)
 		gpr_write(e, REG_RSI, in->asize, e->r[REG_RSI]);
+	return 0;
 }
 
 int exec_string(struct likex_emul *e, const struct insn *in)
@@ -234,18 +246,17 @@ int exec_string(struct likex_emul *e, const struct insn *in)
 	u64 count = index_offset(e, in, REG_RCX);
 	int r;
 
-	if (in->rep && !count) {
-		nothing_to_do(e, in);
-		return 0;
-	}
+	if (in->rep && !count)
+		return nothing_to_do(e, in);
 	r = iteration[in->op->sub](e, in);
 	if (r || !in->rep)
 		return r;
 	gpr_write(e, REG_RCX, in->asize, count - 1);
 	if (count > 1 && !found(e, in)) {
 		e->again = true;
-		/* Flags are seen to change only with the last iteration. */
-		e->flags = e->r[REG_RFLAGS];
+		/* On Intel's processors, flags change only with the last iteration. */
+		if (e->cfg.vendor != LIKEX_VENDOR_AMD)
+			e->flags = e->r[REG_RFLAGS];
 		e->new.rip = e->r[REG_RIP];
 	}
 	return 0;

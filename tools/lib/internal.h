@@ -3,7 +3,8 @@
  * What the parts of the emulator share.
  *
  * Direction of calls: emul.c -> decode.c -> optab.c -> exec_*.c -> operand.c ->
- * segment.c -> mem.c -> walk.c -> host.c, trap.c. Nothing calls upwards.
+ * segment.c -> mem.c -> walk.c -> linear.c, host.c, trap.c. Nothing calls
+ * upwards.
  *
  * How an instruction is executed: handlers only read, and stage what they
  * change: registers in emul->new, the one memory write in emul->wr. commit()
@@ -50,7 +51,11 @@ typedef uint64_t __attribute__((may_alias)) reg64;
 #ifndef X86_CR4_LAM_SUP
 #define X86_CR4_LAM_SUP BIT(28)
 #endif
-#define CR3_LAM        (BIT(61) | BIT(62))
+#ifndef X86_CR4_LASS
+#define X86_CR4_LASS BIT(27)
+#endif
+#define CR3_LAM_U57    BIT(61)
+#define CR3_LAM_U48    BIT(62)
 
 #define EFER_LMA       BIT(10)
 #define EFER_NXE       BIT(11)
@@ -106,6 +111,9 @@ struct mode {
 	u64 rsvd;		/* reserved in any table entry of long mode */
 	u8 paging;		/* enum paging */
 	u8 va_bits;		/* 48 or 57 */
+	u8 lam_user, lam_super;	/* highest bit that is no tag's; 0: no tags */
+	bool lam;		/* either half has tags */
+	bool lass;
 	bool unsupported;
 };
 
@@ -318,6 +326,17 @@ static inline bool mode64(const struct likex_emul *e)
 	return e->mode.bits == 64;
 }
 
+/* linear.c */
+void linear_mode(struct likex_emul *e);
+u64 lam_untag(const struct likex_emul *e, u64 lin);
+bool lass_denies(const struct likex_emul *e, u64 lin, u32 access);
+
+/* Whether an access of long mode may not use @lin at all. */
+static inline bool linear_denied(const struct likex_emul *e, u64 lin, u32 access)
+{
+	return !canonical(e, lin) || (e->mode.lass && lass_denies(e, lin, access));
+}
+
 /* trap.c: how an instruction ends early */
 int emul_fault(struct likex_emul *e, unsigned int vector, u32 error);
 int emul_fault_noerr(struct likex_emul *e, unsigned int vector);
@@ -329,6 +348,12 @@ void host_copy(void *to, const void *from, unsigned int len);
 
 /* walk.c */
 int __must_check walk(struct likex_emul *e, u64 lin, u32 access, u64 *gpa);
+
+/* What of an operand is accessed: @len bytes at @at of its @whole, at @off of a segment. */
+struct piece {
+	u64 off;
+	unsigned int len, at, whole;
+};
 
 /* segment.c */
 struct kvm_segment *segment(struct likex_emul *e, unsigned int seg);

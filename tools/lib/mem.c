@@ -195,7 +195,9 @@ int system_read(struct likex_emul *e, u64 lin, void *data, unsigned int len)
 	struct span s;
 	int r;
 
-	if (mode64(e) && (!canonical(e, lin) || !canonical(e, lin + len - 1)))
+	if (e->mode.paging >= PAGING_4L &&
+	    (linear_denied(e, lin, ACC_IMPLICIT) ||
+	     linear_denied(e, lin + len - 1, ACC_IMPLICIT)))
 		return emul_fault(e, VEC_GP, 0);
 	r = span_init(e, &s, lin, len, ACC_IMPLICIT);
 	if (r)

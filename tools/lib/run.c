@@ -369,6 +369,16 @@ static void take_value(struct likex_vcpu *v)
 		memcpy(io->data, v->cfg.run->mmio.data, sizeof(io->data));
 }
 
+static void note_refusal(struct likex_vcpu *v)
+{
+	const struct likex_step *st = &v->step;
+
+	v->error.why = st->why;
+	v->error.rip = v->regs->rip;
+	v->error.insn_len = st->insn_len;
+	memcpy(v->error.insn, st->insn, sizeof(v->error.insn));
+}
+
 static int exit_unsupported(struct likex_vcpu *v)
 {
 	struct kvm_run *run = v->cfg.run;
@@ -379,10 +389,7 @@ static int exit_unsupported(struct likex_vcpu *v)
 	r = call(v, KVM_SET_REGS, v->regs);
 	if (r)
 		return r;
-	v->error.why = st->why;
-	v->error.rip = v->regs->rip;
-	v->error.insn_len = st->insn_len;
-	memcpy(v->error.insn, st->insn, sizeof(v->error.insn));
+	note_refusal(v);
 	memset(run->padding, 0, sizeof(run->padding));
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
@@ -403,9 +410,13 @@ static int deliver_fault(struct likex_vcpu *v)
 	const struct likex_fault *f = &v->step.fault;
 
 	if (v->no_events) {
-		v->step.why = LIKEX_WHY_STATE;
+		if (!v->step.why)
+			v->step.why = LIKEX_WHY_STATE;
 		return exit_unsupported(v);
 	}
+	/* A #UD that stands for a refusal. */
+	if (v->step.why)
+		note_refusal(v);
 	if (f->vector == VECTOR_PF) {
 		v->sregs->cr2 = f->cr2;
 		v->dirty |= KVM_SYNC_X86_SREGS;

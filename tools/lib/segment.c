@@ -53,7 +53,7 @@ static bool limit_denies(const struct kvm_segment *s, u64 off, unsigned int len)
 /*
  * Alignment is checked only for user code, and only where both the system
  * (CR0.AM) and the program (EFLAGS.AC) ask for it. Whether it is for operands
- * of more than 8 bytes is left to the processor; Intel's do not.
+ * of more than 8 bytes is left to the processor: Intel's do not, AMD's do.
  */
 static bool misaligned(const struct likex_emul *e, u64 lin, unsigned int len)
 {
@@ -63,54 +63,62 @@ static bool misaligned(const struct likex_emul *e, u64 lin, unsigned int len)
 	/* A real of 80 bits counts as one of 64. */
 	if (len == 10)
 		len = 8;
-	return len <= 8 && (lin & (len - 1));
+	return (len <= 8 || e->cfg.vendor == LIKEX_VENDOR_AMD) && (lin & (len - 1));
 }
 
-static __always_inline int linear_64(struct likex_emul *e, unsigned int seg, u64 off,
-		     unsigned int len, unsigned int at, unsigned int whole, u64 *lin)
+static int linear_64(struct likex_emul *e, unsigned int seg, const struct piece *p,
+		     u32 access, u64 *lin)
 {
-	*lin = off;
+	u64 last;
+
+	*lin = p->off;
 	if (seg == SEG_FS || seg == SEG_GS)
 		*lin += segment(e, seg)->base;
-	if (!canonical(e, *lin))
+	if (e->mode.lam)
+		*lin = lam_untag(e, *lin);
+	last = *lin + p->len - 1;
+	if (linear_denied(e, *lin, access))
 		return segment_fault(e, seg);
-	/* Seen so: an access over the edge is first of all misaligned. */
-	if (misaligned(e, *lin - at, whole))
+	/* An access over the edge is first of all misaligned on Intel's processors. */
+	if (e->cfg.vendor == LIKEX_VENDOR_AMD && !canonical(e, last))
+		return segment_fault(e, seg);
+	if (misaligned(e, *lin - p->at, p->whole))
 		return emul_fault(e, VEC_AC, 0);
-	if (!canonical(e, *lin + len - 1))
-		return segment_fault(e, seg);
-	return 0;
+	return linear_denied(e, last, access) ? segment_fault(e, seg) : 0;
 }
 
-static int linear_legacy(struct likex_emul *e, unsigned int seg, u64 off,
-			 unsigned int len, bool write, unsigned int at,
-			 unsigned int whole, u64 *lin)
+static int linear_legacy(struct likex_emul *e, unsigned int seg, const struct piece *p,
+			 u32 access, u64 *lin)
 {
 	const struct kvm_segment *s = segment(e, seg);
 
-	*lin = (u32)(s->base + off);
-	if (!e->mode.real && type_denies(s, write))
+	*lin = (u32)(s->base + p->off);
+	if (!e->mode.real && type_denies(s, access & PF_W))
 		return segment_fault(e, seg);
-	if (limit_denies(s, off, len))
+	if (limit_denies(s, p->off, p->len))
 		return segment_fault(e, seg);
-	if (misaligned(e, *lin - at, whole))
+	/* In compatibility mode, that is. */
+	if (e->mode.lass && lass_denies(e, *lin, access))
+		return segment_fault(e, seg);
+	if (misaligned(e, *lin - p->at, p->whole))
 		return emul_fault(e, VEC_AC, 0);
 	return 0;
 }
 
-/* @len bytes at @off are accessed: what is at @at of an operand of @whole bytes. */
-static __always_inline int linear(struct likex_emul *e, unsigned int seg, u64 off,
-			 unsigned int len, bool write, unsigned int at,
-			 unsigned int whole, u64 *lin)
+static int resolve_piece(struct likex_emul *e, struct span *s, unsigned int seg,
+			 const struct piece *p, bool write)
 {
-	if (mode64(e))
-		return linear_64(e, seg, off, len, at, whole, lin);
-	return linear_legacy(e, seg, off, len, write, at, whole, lin);
-}
+	u32 access = (write ? PF_W : 0) | (e->mode.cpl == 3 ? PF_U : 0);
+	u64 lin;
+	int r;
 
-static inline u32 access_bits(const struct likex_emul *e, bool write)
-{
-	return (write ? PF_W : 0) | (e->mode.cpl == 3 ? PF_U : 0);
+	if (mode64(e))
+		r = linear_64(e, seg, p, access, &lin);
+	else
+		r = linear_legacy(e, seg, p, access, &lin);
+	if (r)
+		return r;
+	return span_init(e, s, lin, p->len, access);
 }
 
 /*
@@ -120,13 +128,9 @@ static inline u32 access_bits(const struct likex_emul *e, bool write)
 int mem_resolve(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
 		unsigned int len, bool write)
 {
-	u64 lin;
-	int r;
+	const struct piece p = { .off = off, .len = len, .whole = len };
 
-	r = linear(e, seg, off, len, write, 0, len, &lin);
-	if (r)
-		return r;
-	return span_init(e, s, lin, len, access_bits(e, write));
+	return resolve_piece(e, s, seg, &p, write);
 }
 
 /*
@@ -136,13 +140,9 @@ int mem_resolve(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
 int mem_resolve_part(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
 		     unsigned int at, unsigned int len, unsigned int whole, bool write)
 {
-	u64 lin;
-	int r;
+	const struct piece p = { .off = off, .len = len, .at = at, .whole = whole };
 
-	r = linear(e, seg, off, len, write, at, whole, &lin);
-	if (r)
-		return r;
-	return span_init(e, s, lin, len, access_bits(e, write));
+	return resolve_piece(e, s, seg, &p, write);
 }
 
 static struct kvm_segment parse_descriptor(u64 d, u16 sel)
@@ -227,6 +227,9 @@ static int set_accessed(struct likex_emul *e, u64 lin, u64 desc)
 	r = span_init(e, &s, lin + 5, 1, PF_W | ACC_IMPLICIT);
 	if (r)
 		return r;
+	/* As with page tables, read-only memory cannot be marked. */
+	if (!s.host[0] && e->ops->map(e->ctx, s.gpa[0], false))
+		return 0;
 	if (!s.host[0])
 		return emul_unsupported(e, LIKEX_WHY_INSN);
 	return host_cmpxchg(s.host[0], 1, &old, &new) ? 0 : EMUL_RETRY;

@@ -54,6 +54,13 @@ def unit(t):
     note_lines(t, done.stdout, r"checks, ")
 
 
+@test("lib.vendor")
+def vendor(t):
+    """Where Intel's and AMD's processors differ, each is emulated as it is."""
+    done = t.run([program(t, "unit"), "--group", "vendors"], timeout=60)
+    note_lines(t, done.stdout, r"checks, ")
+
+
 @test("lib.native")
 def native(t):
     """No difference to this processor in 64-, 32- and 16-bit code, in 200,000 cases (ten million)."""

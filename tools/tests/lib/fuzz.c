@@ -29,6 +29,8 @@ struct input {
 		u8 value;
 	} patch[8];		/* of page tables and descriptors */
 	u8 io[32];
+	u8 linear;		/* LASS, LAM, vendor, what a refusal is */
+	u8 given;		/* bytes that come with the trap */
 } __attribute__((packed));
 
 struct vm {
@@ -164,7 +166,10 @@ static void set_mode(struct vm *v)
 	s->cr4 = modes[m].cr4 | X86_CR4_OSFXSR | X86_CR4_OSXSAVE | X86_CR4_OSXMMEXCPT | (m == 6 ? X86_CR4_LA57 : 0) |
 		 (c & 8 ? X86_CR4_SMAP : 0) | (c & 16 ? X86_CR4_PKE : 0) | (c & 32 ? X86_CR4_SMEP : 0);
 	s->efer = (u64)modes[m].efer << 8 | (c & 64 ? EFER_NXE : 0);
-	s->cr3 = TABLES;
+	s->cr3 = TABLES | (v->in.linear & 1 ? CR3_LAM_U57 : 0) |
+		 (v->in.linear & 2 ? CR3_LAM_U48 : 0);
+	s->cr4 |= (v->in.linear & 4 ? X86_CR4_LAM_SUP : 0) |
+		  (v->in.linear & 8 ? X86_CR4_LASS : 0);
 }
 
 /* Every level's tables map to the tables below it, the last to low memory. */
@@ -246,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct likex_emul_config cfg = { .maxphyaddr = 40, .features = 1 };
 	struct likex_step st = { .regs = &v.regs, .sregs = &v.sregs };
-	struct likex_trap trap = { .insn_len = LIKEX_INSN_MAX };
+	struct likex_trap trap = { 0 };
 	struct kvm_regs before;
 	struct likex_emul *e;
 	unsigned int i;
@@ -254,6 +259,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&v, 0, sizeof(v));
 	memcpy(&v.in, data, size < sizeof(v.in) ? size : sizeof(v.in));
 	cfg.rep_budget = 1 + (v.in.policy >> 4);
+	cfg.vendor = v.in.linear >> 4 & 1;
+	cfg.refuse = (v.in.linear >> 5) % 3;
+	trap.insn_len = v.in.given & 15 ? v.in.given & 15 : LIKEX_INSN_MAX;
 	if (v.in.policy & 8)
 		ops.generation = &v.generation;
 	set_mode(&v);

@@ -123,11 +123,15 @@ static void processor_init(struct test *t, bool pretend_rsp)
 
 static void machine_init(struct test *t)
 {
+	struct likex_emul_config cfg = {
+		.maxphyaddr = 52, .features = LIKEX_FEATURE_1G_PAGES,
+		.refuse = LIKEX_REFUSE_EXIT, .vendor = native_vendor(),
+	};
 	struct rig *r = &t->rig;
 	struct tables tb;
 	unsigned int i;
 
-	rig_init(r, GPA_PAGES, NULL);
+	rig_init(r, GPA_PAGES, &cfg);
 	tables_init(&tb, r, t->gen.va_bits == 57 ? 5 : 4, GPA_TABLES);
 	for (i = 0; i < PAGES; i++) {
 		rig_kind(r, gpa_of(i), RIG_PAGE, arena[i].kind);

@@ -45,6 +45,16 @@ static const u8 greg_order[] = {
 	REG_RIP, REG_EFL,
 };
 
+unsigned int native_vendor(void)
+{
+	unsigned int a, b, c, d;
+
+	/* "AuthenticAMD" and "HygonGenuine" */
+	if (__get_cpuid(0, &a, &b, &c, &d) && (b == 0x68747541 || b == 0x6f677948))
+		return LIKEX_VENDOR_AMD;
+	return LIKEX_VENDOR_INTEL;
+}
+
 u64 native_xstate(void)
 {
 	return g.xfeatures;

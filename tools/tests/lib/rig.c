@@ -108,6 +108,12 @@ static void *xalloc(size_t n, size_t size)
 
 void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config)
 {
+	/* A refusal shows, whatever the privilege level. */
+	static const struct likex_emul_config plain = {
+		.maxphyaddr = 52, .features = LIKEX_FEATURE_1G_PAGES,
+		.refuse = LIKEX_REFUSE_EXIT,
+	};
+
 	memset(r, 0, sizeof(*r));
 	r->pages = pages;
 	r->mem = xalloc(pages, RIG_PAGE);
@@ -117,7 +123,7 @@ void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config)
 	memcpy(r->xsave + 24, "\x80\x1f", 2);	/* MXCSR as at reset */
 	r->ops = rig_ops;
 	r->ops.generation = &r->generation;
-	r->emul = likex_emul_new(&r->ops, r, config);
+	r->emul = likex_emul_new(&r->ops, r, config ? config : &plain);
 	if (!r->emul) {
 		fprintf(stderr, "no emulator context\n");
 		exit(2);

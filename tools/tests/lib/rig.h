@@ -32,7 +32,6 @@ struct rig {
 	struct likex_emul *emul;
 	struct likex_emul_ops ops;
 	uint64_t generation;
-	struct likex_emul_config config;
 	struct likex_step step;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
@@ -61,6 +60,7 @@ struct tables {
 	unsigned int levels;	/* 2 (32-bit), 3 (PAE), 4, 5 */
 };
 
+/* @config: NULL for one that hands out every refusal. */
 void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config);
 void rig_destroy(struct rig *r);
 /* Flat segments and control registers for a mode; no paging but in 64. */

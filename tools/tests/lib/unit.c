@@ -43,7 +43,9 @@ void unit_code(struct rig *r, const void *code, unsigned int len)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .about = "Unit tests of liblikex." };
+	struct options o = { .about = "Unit tests of liblikex.",
+		.extra_name = "group", .extra_help = "only this group of cases",
+	};
 	static const struct {
 		const char *name;
 		void (*run)(struct unit *u);
@@ -51,6 +53,7 @@ int main(int argc, char **argv)
 		{ "page walk", unit_walk }, { "instructions", unit_insn },
 		{ "vectors and x87", unit_vec },
 		{ "faults", unit_fault }, { "transactions", unit_io },
+		{ "edges", unit_edge }, { "vendors", unit_vendor },
 		{ "vcpu run", unit_run }, { "preload", unit_preload },
 	};
 	struct unit u = { 0 };
@@ -58,11 +61,13 @@ int main(int argc, char **argv)
 
 	options_parse(&o, argc, argv);
 	for (i = 0; i < ARRAY_SIZE(groups); i++) {
+		if (o.extra && strcmp(o.extra, groups[i].name))
+			continue;
 		before = u.checks;
 		u.name = groups[i].name;
 		groups[i].run(&u);
 		printf("%s: %u checks\n", groups[i].name, u.checks - before);
 	}
 	printf("%u checks, %u failures\n", u.checks, u.failures);
-	return u.failures != 0;
+	return u.failures || !u.checks;
 }

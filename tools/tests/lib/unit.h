@@ -23,6 +23,8 @@ void unit_insn(struct unit *u);
 void unit_vec(struct unit *u);
 void unit_fault(struct unit *u);
 void unit_io(struct unit *u);
+void unit_edge(struct unit *u);
+void unit_vendor(struct unit *u);
 void unit_run(struct unit *u);
 void unit_preload(struct unit *u);
 

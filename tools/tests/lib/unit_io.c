@@ -222,7 +222,7 @@ static void rep_faults(struct unit *u)
 
 static void rep_budget(struct unit *u)
 {
-	struct likex_emul_config cfg = { 52, 0, 3 };
+	struct likex_emul_config cfg = { .maxphyaddr = 52, .rep_budget = 3 };
 	struct rig r;
 
 	u->name = "rep movs in portions";

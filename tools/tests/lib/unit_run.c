@@ -322,6 +322,30 @@ static void unsupported(struct unit *u)
 	fake_free(f);
 }
 
+/* A program in the guest gets #UD, and the VM goes on. */
+static void unsupported_user(struct unit *u)
+{
+	struct fake *f = fake_new("\x0f\xae\x27", 3, true);	/* xsave [edi] */
+	struct likex_vcpu_error error;
+	struct rig mode;
+
+	u->name = "not emulated, in user mode";
+	rig_mode(&mode, 32, 3);
+	f->sregs = mode.sregs;
+	f->regs.rdi = DEVICE;
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 1, f->events.exception.injected);
+	EXPECT_EQ(u, 6, f->events.exception.nr);
+	EXPECT_EQ(u, 0, f->events.exception.has_error_code);
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	likex_vcpu_error(f->vcpu, &error);
+	EXPECT_EQ(u, LIKEX_WHY_INSN, error.why);
+	EXPECT_EQ(u, 3, error.insn_len);
+	EXPECT_EQ(u, 0x1000, error.rip);
+	fake_free(f);
+}
+
 /* KVM's own failure: the bytes that it gives are used. */
 static void kvm_failure(struct unit *u)
 {
@@ -736,6 +760,7 @@ void unit_run(struct unit *u)
 	fault(u, false);
 	page_fault(u);
 	unsupported(u);
+	unsupported_user(u);
 	kvm_failure(u);
 	step_and_shadow(u);
 	port(u);

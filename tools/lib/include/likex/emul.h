@@ -48,7 +48,8 @@ struct likex_emul;
  *	before it (for a repeated one: as before the iteration that faulted).
  *	With #XM the flags in MXCSR have been set, and @fpu_put called.
  * @LIKEX_UNSUPPORTED: not emulated; likex_step.why, .insn and .insn_len tell
- *	what and why. Nothing was changed by the instruction.
+ *	what and why. Nothing was changed by the instruction. Whether a refusal
+ *	comes out so, or as #UD, is likex_emul_config.refuse's to say.
  *
  * Besides these, likex_emul_step() returns a negative errno when a callback
  * did. The instruction is dropped then: registers are as before it, device
@@ -68,11 +69,10 @@ enum likex_result {
  * @LIKEX_WHY_UNDECODED: the bytes are no instruction that the decoder knows
  * @LIKEX_WHY_INSN: the instruction, or this form of it, is not emulated
  * @LIKEX_WHY_MODE: the processor is in a mode whose rules are not emulated
- *	(protection keys for supervisor pages, linear-address masking, shadow
+ *	(protection keys for supervisor pages, AMD's upper-address ignore, shadow
  *	stacks for CALL and RET)
  * @LIKEX_WHY_FETCH: the instruction lies where there is no memory
- * @LIKEX_WHY_PAGE_TABLE: a page table lies where there is no (or read-only)
- *	memory
+ * @LIKEX_WHY_PAGE_TABLE: a page table lies where there is no memory
  * @LIKEX_WHY_EVENT: the access came from delivering an event, not from an
  *	instruction
  * @LIKEX_WHY_LOCK: a locked access crosses into a page that does not follow
@@ -185,7 +185,7 @@ struct likex_trap {
  * @io: with LIKEX_IO, the transaction; keep it for the next call
  * @fault: with LIKEX_FAULT, the exception
  * @events: with LIKEX_DONE and LIKEX_MORE, LIKEX_EVENT_* bits
- * @why: with LIKEX_UNSUPPORTED, enum likex_reason
+ * @why: with LIKEX_UNSUPPORTED, and with a #UD in its place, enum likex_reason
  * @insn_len: number of valid bytes in @insn
  * @insn: with LIKEX_UNSUPPORTED, the instruction's bytes as far as fetched
  * @pause: set by the caller to have a repeated string instruction stop after
@@ -279,17 +279,52 @@ struct likex_emul_ops {
 #define LIKEX_FEATURE_1G_PAGES (1u << 0)  /* else PS in a PDPTE is reserved */
 
 /**
+ * enum likex_vendor - whose processor the guest believes to be on
+ * @LIKEX_VENDOR_INTEL: Intel's
+ * @LIKEX_VENDOR_AMD: AMD's: a near branch in 64-bit code obeys an operand-size
+ *	prefix; a repeated string instruction whose count is 0 changes no
+ *	register; CMPS looks at its first operand first, and flags change with
+ *	each iteration; operands of 16 and 32 bytes are checked for alignment,
+ *	and after the end of canonical addresses
+ */
+enum likex_vendor {
+	LIKEX_VENDOR_INTEL = 0,
+	LIKEX_VENDOR_AMD = 1,
+};
+
+/**
+ * enum likex_refuse - what becomes of an instruction that is not emulated
+ * @LIKEX_REFUSE_USER_UD: #UD into the guest at CPL 1 to 3, so that a guest's
+ *	program ends itself and not its machine; LIKEX_UNSUPPORTED at CPL 0
+ * @LIKEX_REFUSE_EXIT: LIKEX_UNSUPPORTED always
+ * @LIKEX_REFUSE_UD: #UD always
+ *
+ * An access made while an event is delivered, or by a page walk, is no
+ * instruction's: it is LIKEX_UNSUPPORTED in any case. With a #UD that stands for
+ * a refusal, likex_step.why, .insn and .insn_len are filled in, too.
+ */
+enum likex_refuse {
+	LIKEX_REFUSE_USER_UD = 0,
+	LIKEX_REFUSE_EXIT = 1,
+	LIKEX_REFUSE_UD = 2,
+};
+
+/**
  * struct likex_emul_config - what the emulated processor is like
  * @maxphyaddr: physical-address bits, 32 to 52; those above are reserved in
  *	page tables
  * @features: LIKEX_FEATURE_* bits
  * @rep_budget: iterations of a repeated string instruction in one step before
  *	LIKEX_MORE; 0 for the default (1024)
+ * @vendor: enum likex_vendor
+ * @refuse: enum likex_refuse
  */
 struct likex_emul_config {
 	uint32_t maxphyaddr;
 	uint32_t features;
 	uint32_t rep_budget;
+	uint8_t vendor;
+	uint8_t refuse;
 };
 
 /**

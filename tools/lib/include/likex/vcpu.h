@@ -102,9 +102,9 @@ void likex_vcpu_free(struct likex_vcpu *vcpu);
  * string instruction then ends after the iteration that the access belongs to.
  *
  * An instruction that is not emulated ends in KVM_EXIT_INTERNAL_ERROR with
- * KVM_INTERNAL_ERROR_EMULATION and the instruction's bytes;
- * likex_vcpu_error() tells more. An exception that it raises is delivered to
- * the guest.
+ * KVM_INTERNAL_ERROR_EMULATION and the instruction's bytes, or, at CPL 1 to 3, in
+ * #UD for the guest (likex_emul_config.refuse); likex_vcpu_error() tells more. An
+ * exception that it raises is delivered to the guest.
  *
  * A KVM_EXIT_IO made here (INS, OUTS) has its data within the first page of
  * the run area; io.data_offset says where, as always.
