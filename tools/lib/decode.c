@@ -18,7 +18,7 @@ struct fetch {
 	u8 have;
 	u8 max;			/* bytes up to the limit; 15 if it is far */
 	u64 lin;
-	u64 gpa;
+	u64 key;		/* for the cache */
 };
 
 static u8 reg_index(ZydisRegister reg)
@@ -188,7 +188,7 @@ static void fix_branch(const struct likex_emul *e, struct insn *in,
 	unsigned int i;
 	bool prefix = false;
 
-	if (e->cfg.vendor != LIKEX_VENDOR_AMD || in->bits != 64 || z->raw.rex.W ||
+	if (e->cfg.vendor != LIKEX_VENDOR_AMD || !mode64(e) || z->raw.rex.W ||
 	    z->meta.branch_type != ZYDIS_BRANCH_TYPE_NEAR)
 		return;
 	for (i = 0; i < z->raw.prefix_count; i++)
@@ -204,9 +204,9 @@ static void fix_branch(const struct likex_emul *e, struct insn *in,
  * Before a branch, 3E is NOTRACK to the decoder. To the processor it is that
  * and a segment override as ever.
  */
-static void fix_segment(struct insn *in, const ZydisDecodedInstruction *z)
+static void fix_segment(const struct likex_emul *e, struct insn *in, const ZydisDecodedInstruction *z)
 {
-	if ((z->attributes & ZYDIS_ATTRIB_HAS_NOTRACK) && in->bits != 64)
+	if ((z->attributes & ZYDIS_ATTRIB_HAS_NOTRACK) && !mode64(e))
 		in->seg = SEG_DS;
 }
 
@@ -267,10 +267,9 @@ static bool convert(const struct likex_emul *e, struct insn *in,
 	if (in->evex)
 		evex_convert(in, z, ops);
 	fix_base(in, z);
-	fix_segment(in, z);
+	fix_segment(e, in, z);
 	fix_branch(e, in, z);
 	in->access = mem_access(in);
-	in->resolve = in->mem != NO_MEM && !(in->op->flags & OP_SELF) && !in->evex;
 	return true;
 }
 
@@ -292,8 +291,29 @@ static bool convert_stub(const struct likex_emul *e, struct insn *in,
 		    !convert_mem(in, &ops[i].mem))
 			return false;
 	fix_base(in, z);
-	in->resolve = !(in->op->flags & OP_SELF) && !in->evex;
 	return true;
+}
+
+static u8 prepare(const struct insn *in)
+{
+	if (in->op->flags & (OP_VEC | OP_X87 | OP_ALIGN))
+		return PREP_OTHER;
+	if (in->mem == NO_MEM || (in->op->flags & OP_SELF))
+		return PREP_NONE;
+	return in->seg < SEG_FS ? PREP_PLAIN : PREP_OTHER;
+}
+
+/* What follows from the rest, and is looked at each time it runs. */
+static void convert_rest(struct insn *in)
+{
+	in->amask = size_mask(in->asize);
+	in->prep = prepare(in);
+	if (in->mem != NO_MEM)
+		in->msize = in->opr[in->mem].size;
+	in->no_gpr = !in->mem && (in->op->flags & OP_DST);
+	/* The offset is of the next instruction's address. */
+	if (in->no_gpr && in->base == REG_RIP)
+		in->disp += in->len;
 }
 
 static void decoder_init(ZydisDecoder *d, const struct likex_emul *e)
@@ -336,9 +356,18 @@ static int decode_error(struct likex_emul *e, const struct fetch *f,
 	}
 }
 
-static struct insn *cache_slot(struct likex_emul *e, u64 gpa)
+/*
+ * What an instruction means depends on its bytes and on the mode alone; where
+ * it is, is where to look for it. Physical addresses have at most 52 bits.
+ */
+static u64 insn_key(const struct likex_emul *e, u64 gpa)
 {
-	return &e->cache[(gpa ^ gpa >> 6) & (CACHE_SIZE - 1)];
+	return (gpa & (BIT(56) - 1)) | (u64)e->mode.bits << 56;
+}
+
+static struct insn *cache_slot(struct likex_emul *e, u64 key)
+{
+	return &e->cache[(key ^ key >> 6) & (CACHE_SIZE - 1)];
 }
 
 static bool same_bytes(const struct insn *in, const u8 *bytes, unsigned int have)
@@ -352,26 +381,22 @@ static bool same_bytes(const struct insn *in, const u8 *bytes, unsigned int have
 	       !((w[1] ^ in->head[1]) & in->mask[1]);
 }
 
-/* What an instruction means depends on its bytes and on the mode alone. */
-static bool cache_hit(const struct likex_emul *e, const struct insn *in,
-		      u64 gpa, const u8 *bytes, unsigned int have)
+static bool cache_hit(const struct insn *in, u64 key, const u8 *bytes,
+		      unsigned int have)
 {
-	return in->op && in->gpa == gpa && in->bits == e->mode.bits &&
-	       same_bytes(in, bytes, have);
+	return in->key == key && same_bytes(in, bytes, have);
 }
 
 /* A cached instruction whose first bytes, up to the page's end, are these. */
-static bool cache_begins(const struct likex_emul *e, const struct insn *in,
-			 const struct fetch *f)
+static bool cache_begins(const struct insn *in, const struct fetch *f)
 {
-	return in->op && in->gpa == f->gpa && in->bits == e->mode.bits &&
-	       in->len > f->have && in->len <= f->max &&
+	return in->key == f->key && in->len > f->have && in->len <= f->max &&
 	       !memcmp(in->bytes, f->bytes, f->have);
 }
 
 static u32 fetch_access(const struct likex_emul *e)
 {
-	return PF_I | (e->mode.cpl == 3 ? PF_U : 0);
+	return PF_I | e->mode.user;
 }
 
 /* More of the instruction, up to the end of the page where the next byte is. */
@@ -400,12 +425,9 @@ static int fetch_more(struct likex_emul *e, struct fetch *f)
 	return 0;
 }
 
-static int decode_bytes(struct likex_emul *e, struct fetch *f,
-			const struct insn **in)
+static int decode_bytes(struct likex_emul *e, struct fetch *f)
 {
-	struct insn *slot = cache_slot(e, f->gpa), new = {
-		.gpa = f->gpa, .bits = e->mode.bits,
-	};
+	struct insn *slot = cache_slot(e, f->key), new = { .key = f->key };
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction z;
 	ZydisDecoder d;
@@ -416,17 +438,18 @@ static int decode_bytes(struct likex_emul *e, struct fetch *f,
 	status = ZydisDecoderDecodeFull(&d, f->bytes, f->have, &z, ops);
 	if (status == ZYDIS_STATUS_NO_MORE_DATA && f->have < f->max) {
 		r = fetch_more(e, f);
-		return r ? r : decode_bytes(e, f, in);
+		return r ? r : decode_bytes(e, f);
 	}
 	if (!ZYAN_SUCCESS(status))
 		return decode_error(e, f, status);
 	if (!convert(e, &new, &z, ops) && !convert_stub(e, &new, &z, ops))
 		return refuse(e, f, z.length, LIKEX_WHY_INSN);
+	convert_rest(&new);
 	memcpy(new.bytes, f->bytes, new.len);
 	memcpy(new.head, f->bytes, new.len);
 	memset(new.mask, 0xff, new.len);
 	*slot = new;
-	*in = slot;
+	e->cur = slot;
 	return 0;
 }
 
@@ -450,18 +473,17 @@ static int fetch_start(struct likex_emul *e, u64 *lin, unsigned int *max)
 	return linear_denied(e, *lin, fetch_access(e)) ? emul_fault(e, VEC_GP, 0) : 0;
 }
 
-static bool code_page_good(const struct likex_emul *e, u64 lin)
+static inline __attribute__((always_inline)) bool code_page_good(const struct likex_emul *e, u64 lin)
 {
 	const struct code_page *c = &e->code;
-	const struct trail_step *s = c->trail.step, *end = s + c->trail.levels;
+	const struct trail_step *s = c->trail.step;
 
-	if (c->lin != (lin & ~PAGE_MASK) || c->cpl != e->mode.cpl ||
+	if (c->lin != (lin & ~PAGE_MASK) || c->code != e->mode.code ||
 	    c->generation != *e->ops->generation)
 		return false;
-	for (; s < end; s++)
-		if (*s->at != s->entry)
-			return false;
-	return true;
+	return !((*s[0].at ^ s[0].entry) | (*s[1].at ^ s[1].entry) |
+		 (*s[2].at ^ s[2].entry) | (*s[3].at ^ s[3].entry) |
+		 (*s[4].at ^ s[4].entry));
 }
 
 static void code_page_keep(struct likex_emul *e, u64 lin, u64 gpa, const u8 *host)
@@ -471,7 +493,7 @@ static void code_page_keep(struct likex_emul *e, u64 lin, u64 gpa, const u8 *hos
 		return;
 	e->code = (struct code_page){
 		.lin = lin & ~PAGE_MASK, .generation = *e->ops->generation,
-		.cpl = e->mode.cpl, .gpa = gpa & ~PAGE_MASK,
+		.code = e->mode.code, .key = insn_key(e, gpa & ~PAGE_MASK), .gpa = gpa & ~PAGE_MASK,
 		.host = host - (gpa & PAGE_MASK), .trail = e->trail,
 	};
 }
@@ -481,7 +503,7 @@ static int fetch_page(struct likex_emul *e, u64 lin, u64 *gpa, const u8 **host)
 {
 	int r;
 
-	if (e->ops->generation && code_page_good(e, lin)) {
+	if (code_page_good(e, lin)) {
 		*gpa = e->code.gpa | (lin & PAGE_MASK);
 		*host = e->code.host + (lin & PAGE_MASK);
 		return 0;
@@ -507,13 +529,12 @@ static bool fetch_given(struct likex_emul *e, struct fetch *f)
 	f->have = t->insn_len < f->max ? t->insn_len : f->max;
 	memcpy(f->bytes, t->insn, f->have);
 	/* The cache's key need only tell instructions apart. */
-	f->gpa = f->lin;
+	f->key = insn_key(e, f->lin);
 	return true;
 }
 
 /* Fetch byte by byte what the cache does not have, and decode it. */
-static int decode_slow(struct likex_emul *e, struct fetch *f, const u8 *host,
-		       const struct insn **in)
+static int decode_slow(struct likex_emul *e, struct fetch *f, const u8 *host)
 {
 	unsigned int room = PAGE_SIZE - (f->lin & PAGE_MASK);
 	int r;
@@ -523,50 +544,65 @@ static int decode_slow(struct likex_emul *e, struct fetch *f, const u8 *host,
 		memcpy(f->bytes, host, f->have);
 	}
 	/* One that lies across two pages is in the cache, too. */
-	if (cache_begins(e, cache_slot(e, f->gpa), f)) {
+	if (cache_begins(cache_slot(e, f->key), f)) {
 		r = fetch_more(e, f);
 		if (r)
 			return r;
 	}
-	*in = cache_slot(e, f->gpa);
-	if (cache_hit(e, *in, f->gpa, f->bytes, f->have))
+	if (cache_hit(cache_slot(e, f->key), f->key, f->bytes, f->have)) {
+		e->cur = cache_slot(e, f->key);
 		return 0;
+	}
 	e->stats.decode_misses++;
-	return decode_bytes(e, f, in);
+	return decode_bytes(e, f);
 }
 
-/*
- * decode() - the instruction at CS:RIP
- *
- * The result stays valid until the next call.
- */
-int decode(struct likex_emul *e, const struct insn **in)
+/* From the beginning: limit, page, bytes. */
+static __attribute__((noinline)) int decode_full(struct likex_emul *e)
 {
 	const u8 *host = NULL;
 	unsigned int max;
 	struct fetch f;
-	u64 lin, gpa;
+	u64 gpa;
 	int r;
 
-	e->stats.insns++;
-	r = fetch_start(e, &lin, &max);
+	r = fetch_start(e, &f.lin, &max);
 	if (r)
 		return r;
-	f.lin = lin;
 	f.max = max;
 	f.have = 0;
 	if (fetch_given(e, &f))
-		return decode_slow(e, &f, NULL, in);
-	r = fetch_page(e, lin, &gpa, &host);
+		return decode_slow(e, &f, NULL);
+	r = fetch_page(e, f.lin, &gpa, &host);
 	if (r)
 		return r;
+	f.key = insn_key(e, gpa);
 	if (!host)
 		return refuse(e, &f, 0, LIKEX_WHY_FETCH);
-	/* The usual case is over here: known, and not near the end of anything. */
-	*in = cache_slot(e, gpa);
-	if (max == LIKEX_INSN_MAX && (lin & PAGE_MASK) <= PAGE_SIZE - 16 &&
-	    cache_hit(e, *in, gpa, host, 16))
-		return 0;
-	f.gpa = gpa;
-	return decode_slow(e, &f, host, in);
+	return decode_slow(e, &f, host);
+}
+
+/*
+ * decode() - find the instruction at CS:RIP; it is emul->cur then
+ *
+ * The result stays valid until the next call.
+ */
+int decode(struct likex_emul *e)
+{
+	const struct likex_trap *t = e->step->trap;
+	u64 rip = e->r[REG_RIP], key;
+	const struct insn *in;
+
+	e->stats.insns++;
+	/* The usual case: known, on the page that code ran on before. */
+	if (mode64(e) && code_page_good(e, rip) && !(t && t->insn_len) &&
+	    (rip & PAGE_MASK) <= PAGE_SIZE - 16) {
+		key = e->code.key | (rip & PAGE_MASK);
+		in = cache_slot(e, key);
+		if (cache_hit(in, key, e->code.host + (rip & PAGE_MASK), 16)) {
+			e->cur = in;
+			return 0;
+		}
+	}
+	return decode_full(e);
 }

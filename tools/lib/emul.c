@@ -25,7 +25,7 @@ static bool mode_unsupported(const struct kvm_sregs *s)
 	       ((s->cr4 & X86_CR4_PKS) || (s->efer & (EFER_LMSLE | EFER_UAIE)));
 }
 
-static void mode_control(struct likex_emul *e)
+static __attribute__((noinline, cold)) void mode_control(struct likex_emul *e)
 {
 	const struct kvm_sregs *s = e->sregs;
 	struct mode *m = &e->mode;
@@ -35,13 +35,30 @@ static void mode_control(struct likex_emul *e)
 	m->cr4 = s->cr4;
 	m->efer = s->efer;
 	m->paging = paging_mode(s);
+	m->long_mode = s->efer & EFER_LMA;
+	m->real = m->vm86 = false;
 	linear_mode(e);
+	m->plain_control = !m->lam && !m->lass;
 	m->rsvd = e->rsvd_phys | (s->efer & EFER_NXE ? 0 : BIT(63));
 	m->unsupported = mode_unsupported(s);
 	e->code.lin = 1;
 }
 
-static void mode_init(struct likex_emul *e)
+/* Outside of long mode there is real mode, and virtual-8086 mode. */
+static void mode_legacy(struct likex_emul *e)
+{
+	const struct kvm_sregs *s = e->sregs;
+	struct mode *m = &e->mode;
+	bool protected = s->cr0 & X86_CR0_PE;
+
+	m->vm86 = protected && (e->r[REG_RFLAGS] & X86_EFLAGS_VM);
+	m->real = m->vm86 || !protected;
+	/* SS.DPL is the privilege level, but where there are no levels. */
+	if (m->real)
+		m->cpl = m->vm86 ? 3 : 0;
+}
+
+static inline void mode_init(struct likex_emul *e)
 {
 	const struct kvm_sregs *s = e->sregs;
 	struct mode *m = &e->mode;
@@ -49,48 +66,58 @@ static void mode_init(struct likex_emul *e)
 	if ((m->cr3 ^ s->cr3) | (m->cr0 ^ s->cr0) | (m->cr4 ^ s->cr4) |
 	    (m->efer ^ s->efer))
 		mode_control(e);
-	m->vm86 = (s->cr0 & X86_CR0_PE) && (e->r[REG_RFLAGS] & X86_EFLAGS_VM);
-	m->real = m->vm86 || !(s->cr0 & X86_CR0_PE);
-	/* SS.DPL is the privilege level, but where there are no levels. */
-	m->cpl = m->vm86 ? 3 : m->real ? 0 : s->ss.dpl & 3;
-	if ((s->efer & EFER_LMA) && s->cs.l)
+	m->cpl = s->ss.dpl & 3;
+	if (m->long_mode && s->cs.l) {
 		m->bits = 64;
-	else
+		m->plain = m->plain_control && !(e->r[REG_RFLAGS] & X86_EFLAGS_AC);
+	} else {
 		m->bits = s->cs.db ? 32 : 16;
+		m->plain = false;
+		if (!m->long_mode)
+			mode_legacy(e);
+	}
+	/* PF_U at level 3, else 0 */
+	m->user = (m->cpl + 1) & PF_U;
 }
 
 /* An access that no instruction can finish. */
-static enum likex_reason trap_refused(const struct likex_trap *t)
+static bool trap_refused(const struct likex_trap *t)
 {
-	if (!t)
-		return LIKEX_WHY_NONE;
+	return (t->flags & (LIKEX_TRAP_EVENT | LIKEX_TRAP_PAGE_WALK)) ||
+	       t->kind == LIKEX_TRAP_FETCH;
+}
+
+static enum likex_reason trap_reason(const struct likex_trap *t)
+{
 	if (t->flags & LIKEX_TRAP_EVENT)
 		return LIKEX_WHY_EVENT;
-	if (t->flags & LIKEX_TRAP_PAGE_WALK)
-		return LIKEX_WHY_PAGE_TABLE;
-	return t->kind == LIKEX_TRAP_FETCH ? LIKEX_WHY_FETCH : LIKEX_WHY_NONE;
+	return t->flags & LIKEX_TRAP_PAGE_WALK ? LIKEX_WHY_PAGE_TABLE :
+						 LIKEX_WHY_FETCH;
 }
 
 /* A device's part of the write, at most 8 bytes, from @pos on. */
 static __always_inline int commit_device(struct likex_emul *e, u64 addr, unsigned int len)
 {
+	struct likex_io *io = &e->step->io;
 	struct staged *w = &e->wr;
-	struct likex_io io = {
-		.addr = addr, .len = len > 8 ? 8 : len, .write = true,
-		.space = w->span.space,
-	};
 	int r = 1;
 
-	memcpy(io.data, w->data + w->pos, sizeof(io.data));
-	if (e->ops->io)
-		r = e->ops->io(e->ctx, &io);
+	if (len > sizeof(io->data))
+		len = sizeof(io->data);
+	io->addr = addr;
+	memcpy(io->data, w->data + w->pos, sizeof(io->data));
+	io->len = len;
+	io->write = true;
+	io->space = w->span.space;
+	if (e->ops->io && !e->hand_out)
+		r = e->ops->io(e->ctx, io);
+	e->hand_out = false;
 	e->ios++;
 	if (!r)
-		w->pos += io.len;
+		w->pos += len;
 	if (r <= 0)
 		return r;
-	e->io = io;
-	e->step->io = io;
+	e->io = *io;
 	return LIKEX_IO;
 }
 
@@ -247,24 +274,11 @@ static __attribute__((noinline)) int commit_fpu(struct likex_emul *e)
 	return r;
 }
 
-/*
- * commit() - make real what the instruction has staged
- * @waited: whether it goes on after a transaction
- */
-static int commit(struct likex_emul *e, bool waited)
+/* What is left once memory is written. */
+static __attribute__((noinline)) int commit_other(struct likex_emul *e, bool waited)
 {
 	int r;
 
-	if (e->wr.len) {
-		r = commit_memory(e);
-		if (r) {
-			if (r == LIKEX_IO && !waited)
-				e->old = *e->step->regs;
-			if (r == LIKEX_IO)
-				e->phase = PHASE_WRITE;
-			return r;
-		}
-	}
 	if (e->events & (LIKEX_EVENT_FPU | EVENT_X87)) {
 		r = commit_fpu(e);
 		if (r)
@@ -275,47 +289,113 @@ static int commit(struct likex_emul *e, bool waited)
 	return 0;
 }
 
-static int resolve(struct likex_emul *e, const struct insn *in)
+static inline int commit_rest(struct likex_emul *e, bool waited)
 {
-	unsigned int size = in->opr[in->mem].size;
-	u64 off = ea_offset(e, in), lin = off;
+	struct kvm_regs *to = e->step->regs;
 
-	/* Comes before what #AC and the page tables say. */
-	if (in->op->flags & OP_ALIGN) {
-		if (in->seg == SEG_FS || in->seg == SEG_GS || !mode64(e))
-			lin += segment(e, in->seg)->base;
-		if (lin & (size - 1))
-			return emul_fault(e, VEC_GP, 0);
+	if (!e->no_gpr)
+		return commit_other(e, waited);
+	to->rip = e->new.rip;
+	to->rflags = e->flags & ~X86_EFLAGS_RF;
+	e->log_len = 0;
+	return 0;
+}
+
+/* Make real what an instruction has staged that goes on after a transaction. */
+static int commit_waited(struct likex_emul *e)
+{
+	int r = commit_memory(e);
+
+	if (r == LIKEX_IO)
+		e->phase = PHASE_WRITE;
+	return r ? r : commit_rest(e, true);
+}
+
+/* The same for one that has not waited. */
+static inline int commit(struct likex_emul *e)
+{
+	const struct span *s = &e->wr.span;
+	int r = 0;
+
+	/* The usual case: one transaction. */
+	if (e->no_gpr && e->wr.len && !s->host[0] && !s->len[1] && e->wr.len <= 8)
+		r = commit_device(e, s->gpa[0], e->wr.len);
+	else if (e->wr.len)
+		r = commit_memory(e);
+	if (r == LIKEX_IO) {
+		e->old = *e->step->regs;
+		e->phase = PHASE_WRITE;
 	}
-	return mem_resolve(e, &e->mem, in->seg, off, size, in->access & PF_W);
+	return r ? r : commit_rest(e, false);
+}
+
+/* A vector's alignment comes before what #AC and the page tables say. */
+static int check_alignment(struct likex_emul *e, const struct insn *in)
+{
+	u64 lin = ea_offset(e, in);
+
+	if (in->seg == SEG_FS || in->seg == SEG_GS || !mode64(e))
+		lin += segment(e, in->seg)->base;
+	return lin & (in->msize - 1) ? emul_fault(e, VEC_GP, 0) : 0;
+}
+
+static __attribute__((noinline)) int resolve(struct likex_emul *e,
+					     const struct insn *in)
+{
+	return mem_resolve(e, &e->mem, in->seg, ea_offset(e, in), in->msize,
+			   in->access & PF_W);
+}
+
+/* The usual case, in a few instructions: on the page that trapped. */
+static inline int resolve_plain(struct likex_emul *e, const struct insn *in)
+{
+	u64 lin = ea_offset(e, in);
+
+	if (!plain_address(e, lin, in->msize) ||
+	    !trapped_page(e, lin, in->access, &e->mem.gpa[0]))
+		return resolve(e, in);
+	span_one(&e->mem, in->msize, in->access & PF_W);
+	return 0;
+}
+
+static __attribute__((noinline)) int prepare(struct likex_emul *e,
+					     const struct insn *in)
+{
+	int r = 0;
+
+	if (in->op->flags & (OP_VEC | OP_X87))
+		r = vector_check(e, in);
+	/* A masked operand is the handler's to resolve. */
+	if (r || in->mem == REG_NONE || (in->op->flags & OP_SELF) || in->evex)
+		return r;
+	if (in->op->flags & OP_ALIGN)
+		r = check_alignment(e, in);
+	return r ? r : resolve(e, in);
 }
 
 /* One instruction, or one iteration of a repeated one. */
-static int execute(struct likex_emul *e, const struct insn *in)
+static inline int execute(struct likex_emul *e, const struct insn *in)
 {
-	int r;
+	u64 rip = e->r[REG_RIP] + in->len;
+	int r = 0;
 
-	e->new = *e->step->regs;
-	e->flags = e->new.rflags;
-	e->new.rip += in->len;
-	if (!mode64(e))
-		e->new.rip = (u32)e->new.rip;
+	e->no_gpr = in->no_gpr;
+	if (!in->no_gpr)
+		e->new = *e->step->regs;
+	e->flags = e->r[REG_RFLAGS];
+	e->new.rip = mode64(e) ? rip : (u32)rip;
 	e->wr.len = 0;
 	e->log_pos = 0;
 	e->again = false;
 	e->new_seg_nr = REG_NONE;
-	if (in->op->flags & (OP_VEC | OP_X87)) {
-		r = vector_check(e, in);
-		if (r)
-			return r;
-	}
-	if (in->resolve) {
-		r = resolve(e, in);
-		if (r)
-			return r;
-	}
+	if (in->prep == PREP_PLAIN)
+		r = resolve_plain(e, in);
+	else if (in->prep)
+		r = prepare(e, in);
+	if (r)
+		return r;
 	r = in->op->exec(e, in);
-	return r ? r : commit(e, false);
+	return r ? r : commit(e);
 }
 
 /* Whether the processor would now look for traps and interrupts. */
@@ -330,10 +410,10 @@ static int run(struct likex_emul *e)
 	const struct insn *in;
 	int r;
 
-	r = decode(e, &in);
+	r = decode(e);
 	if (r)
 		return r;
-	e->cur = in;
+	in = e->cur;
 	for (;;) {
 		r = execute(e, in);
 		if (r == EMUL_RETRY)
@@ -343,6 +423,12 @@ static int run(struct likex_emul *e)
 		if (!e->again)
 			return LIKEX_DONE;
 		if (repeat_pauses(e))
+			return LIKEX_MORE;
+		r = repeat(e, in, e->cfg.rep_budget - e->rep_done);
+		if (r)
+			return r;
+		/* A value in the log has yet to be used. */
+		if ((e->rep_done >= e->cfg.rep_budget || e->step->pause) && !e->log_len)
 			return LIKEX_MORE;
 	}
 }
@@ -363,7 +449,7 @@ static __attribute__((noinline)) int resume(struct likex_emul *e)
 		return run(e);
 	}
 	e->wr.pos += e->io.len;
-	r = commit(e, true);
+	r = commit_waited(e);
 	if (r)
 		return r;
 	if (!e->again)
@@ -383,21 +469,22 @@ static void bind(struct likex_emul *e, struct likex_step *step)
 	mode_init(e);
 }
 
-static int begin(struct likex_emul *e)
+static inline int begin(struct likex_emul *e)
 {
-	enum likex_reason why;
+	const struct likex_trap *t;
 
 	/* The trap is of the instruction that is dropped. */
 	if (e->phase != PHASE_IDLE)
 		e->step->trap = NULL;
-	why = trap_refused(e->step->trap);
+	t = e->step->trap;
 	e->phase = PHASE_IDLE;
 	e->log_len = 0;
 	e->rep_done = 0;
 	e->events = 0;
-	e->begin_flags = e->step->regs->rflags;
-	if (why)
-		return emul_unsupported(e, why);
+	e->hand_out = false;
+	e->begin_flags = e->r[REG_RFLAGS];
+	if (t && trap_refused(t))
+		return emul_unsupported(e, trap_reason(t));
 	if (e->mode.unsupported)
 		return emul_unsupported(e, LIKEX_WHY_MODE);
 	return run(e);
@@ -489,6 +576,7 @@ struct likex_emul *likex_emul_new(const struct likex_emul_ops *ops, void *ctx,
 		.maxphyaddr = 52, .features = LIKEX_FEATURE_1G_PAGES,
 	};
 	struct likex_emul *e;
+	unsigned int i;
 
 	if (!config)
 		config = &standard;
@@ -510,6 +598,9 @@ struct likex_emul *likex_emul_new(const struct likex_emul_ops *ops, void *ctx,
 	e->zmm_hi256 = xsave_offset(6, 1152);
 	e->zmm_hi16 = xsave_offset(7, 1664);
 	e->host = stub_host();
+	/* No key is like this: the cache is empty. */
+	for (i = 0; i < CACHE_SIZE; i++)
+		e->cache[i].key = ~0ull;
 	/* No control register is all ones: the first call looks. */
 	e->mode.cr0 = ~0ull;
 	return e;

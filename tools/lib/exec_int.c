@@ -35,7 +35,8 @@ static int write_back(struct likex_emul *e, const struct insn *in, u64 res,
 	return r;
 }
 
-int exec_mov(struct likex_emul *e, const struct insn *in)
+static __attribute__((noinline)) int mov_other(struct likex_emul *e,
+					       const struct insn *in)
 {
 	u64 v;
 	int r;
@@ -46,6 +47,17 @@ int exec_mov(struct likex_emul *e, const struct insn *in)
 	if (in->opr[0].type == OPR_SREG)
 		return segment_load(e, in->opr[0].reg, v);
 	return opr_write(e, in, 0, v);
+}
+
+int exec_mov(struct likex_emul *e, const struct insn *in)
+{
+	const struct opr *o = &in->opr[1];
+
+	/* Most often it is a store. */
+	if (in->opr[0].type != OPR_MEM || o->type != OPR_GPR)
+		return mov_other(e, in);
+	stage_value(e, &e->mem, e->r[o->reg] & size_mask(o->size));
+	return 0;
 }
 
 /* MOVSX, MOVSXD (sub 1) and MOVZX (sub 0). */

@@ -4,11 +4,6 @@
  */
 #include "internal.h"
 
-/* x86 loads and stores of these are single accesses, aligned or not. */
-typedef u16 u16_mem __attribute__((may_alias, aligned(1)));
-typedef u32 u32_mem __attribute__((may_alias, aligned(1)));
-typedef u64 u64_mem __attribute__((may_alias, aligned(1)));
-
 /*
  * host_copy() - from the guest's memory or to it
  *
@@ -19,17 +14,14 @@ void host_copy(void *to, const void *from, unsigned int len)
 {
 	switch (len) {
 	case 1:
-		*(volatile u8 *)to = *(const volatile u8 *)from;
-		break;
 	case 2:
-		*(volatile u16_mem *)to = *(const volatile u16_mem *)from;
-		break;
 	case 4:
-		*(volatile u32_mem *)to = *(const volatile u32_mem *)from;
+	case 8:
+		host_copy_one(to, from, len);
 		break;
 	default:
 		for (; len >= 8; len -= 8, to = (u8 *)to + 8, from = (const u8 *)from + 8)
-			*(volatile u64_mem *)to = *(const volatile u64_mem *)from;
+			host_copy_one(to, from, 8);
 		memcpy(to, from, len);
 	}
 }

@@ -3,8 +3,8 @@
  * What the parts of the emulator share.
  *
  * Direction of calls: emul.c -> decode.c -> optab.c -> exec_*.c -> operand.c ->
- * segment.c -> mem.c -> walk.c -> linear.c, host.c, trap.c. Nothing calls
- * upwards.
+ * descriptor.c -> mem.c -> segment.c, walk.c -> linear.c, host.c, trap.c.
+ * Nothing calls upwards.
  *
  * How an instruction is executed: handlers only read, and stage what they
  * change: registers in emul->new, the one memory write in emul->wr. commit()
@@ -101,10 +101,17 @@ _Static_assert(offsetof(struct kvm_regs, rsp) == REG_RSP * sizeof(u64),
 
 /* What of the processor's mode decides how an instruction runs. */
 struct mode {
-	u8 bits;		/* 16, 32 or 64: the code segment's */
-	u8 cpl;
+	union {
+		struct {
+			u8 bits;	/* 16, 32 or 64: the code segment's */
+			u8 cpl;
+		};
+		u16 code;	/* both, to be compared */
+	};
+	u8 user;		/* PF_U at CPL 3 */
 	bool real;		/* real or virtual-8086: no descriptors */
 	bool vm86;
+	bool plain;		/* 64-bit, without LAM, LASS and alignment checks */
 
 	/* From the control registers, which seldom change: */
 	u64 cr0, cr3, cr4, efer;
@@ -114,6 +121,8 @@ struct mode {
 	u8 lam_user, lam_super;	/* highest bit that is no tag's; 0: no tags */
 	bool lam;		/* either half has tags */
 	bool lass;
+	bool plain_control;	/* neither @lam nor @lass */
+	bool long_mode;
 	bool unsupported;
 };
 
@@ -125,6 +134,13 @@ struct opr {
 	u8 type;		/* enum opr_type */
 	u8 reg;			/* enum reg, enum seg or number of the vector register */
 	u8 size;		/* bytes */
+};
+
+/* What is done before an instruction's handler is called. */
+enum prep {
+	PREP_NONE,
+	PREP_PLAIN,		/* resolve the operand in memory */
+	PREP_OTHER,		/* the same with its own rules, and the vector unit's */
 };
 
 struct insn;
@@ -140,11 +156,12 @@ typedef int (*exec_fn)(struct likex_emul *e, const struct insn *in);
 #define OP_LOCK  0x20		/* locked without a prefix */
 #define OP_VEC   0x40		/* needs the vector unit to be on */
 #define OP_X87   0x80		/* needs the x87 unit to be on, for x87 or MMX */
+#define OP_DST   0x100		/* writes no register but flags, if operand 0 is memory */
 
 struct op {
 	exec_fn exec;
 	u8 sub;			/* meaning is the handler's */
-	u8 flags;
+	u16 flags;
 };
 
 /*
@@ -177,12 +194,11 @@ struct stub_form {
 
 /* A decoded instruction. Small, so that many fit the cache. */
 struct insn {
-	u64 gpa;		/* key, with @bits: where its first byte is */
-	const struct op *op;	/* NULL: the entry is empty */
+	u64 key;		/* insn_key(): where its first byte is, in which mode */
+	const struct op *op;
 	s64 disp;
 	u64 imm;
 	u64 head[2], mask[2];	/* the bytes as two words, and which of them count */
-	u8 bits;
 	u8 len;
 	u8 bytes[LIKEX_INSN_MAX];
 	u8 osize;		/* operand size, bytes */
@@ -194,8 +210,11 @@ struct insn {
 	u8 seg, base, index, scale;
 	u8 mem;			/* which operand is in memory; 0xff: none */
 	u8 access;		/* PF_W if that operand is written */
+	u8 prep;		/* enum prep */
+	u8 msize;		/* bytes of the operand in memory */
+	bool no_gpr;		/* writes no general register */
+	u64 amask;		/* size_mask(asize) */
 	u8 nopr;
-	bool resolve;		/* execute() is to resolve that operand */
 	struct opr opr[3];
 	struct evex_form ev;	/* if @evex */
 	struct stub_form stub;	/* if @op is a stub's */
@@ -218,14 +237,15 @@ struct trail {
 	struct trail_step {
 		const volatile u64 *at;
 		u64 entry;
-	} step[LEVELS_MAX];
+	} step[LEVELS_MAX];	/* unused ones are of an entry that never changes */
 };
 
 /* Where the code runs: good as long as nothing of what it came from changes. */
 struct code_page {
 	u64 lin;		/* of the page; 1: none */
 	u64 generation;
-	u8 cpl;
+	u16 code;		/* of struct mode */
+	u64 key;		/* of an instruction at its beginning */
 	u64 gpa;
 	const u8 *host;
 	struct trail trail;
@@ -271,18 +291,20 @@ struct likex_emul {
 	const reg64 *r;		/* the registers before the instruction */
 	struct kvm_sregs *sregs;
 	struct mode mode;
-	u32 rep_done;
 	u32 ios;		/* device transactions that have been carried out */
 
 	/* of this instruction (iteration) */
 	struct kvm_regs new;	/* RFLAGS is in @flags until commit() */
 	u64 flags;
+	bool no_gpr;		/* of @new only RIP is good, and is needed */
 	struct span mem;
 	struct staged wr;
 	struct kvm_segment new_seg;
 	u8 new_seg_nr;		/* enum seg, or REG_NONE */
 	bool again;		/* a repeated instruction has more to do */
+	bool hand_out;		/* the device wants its next transaction handed out */
 	u32 events;
+	u32 rep_done;
 
 	/* of an instruction that waits */
 	u8 phase;
@@ -295,7 +317,7 @@ struct likex_emul {
 
 	struct trail trail;
 	struct code_page code;
-	const struct insn *cur;	/* for messages; NULL while decoding */
+	const struct insn *cur;	/* NULL while decoding */
 	u32 zmm_hi256;		/* where the XSAVE area has ZMM0-15's upper halves, */
 	u32 zmm_hi16;		/* ZMM16-31 */
 	u32 opmask;		/* and K0-7 */
@@ -310,9 +332,10 @@ static inline reg64 *new_reg(struct likex_emul *e, unsigned int reg)
 	return (reg64 *)&e->new + reg;
 }
 
+/* @size: 1, 2, 4 or 8 bytes */
 static inline u64 size_mask(unsigned int size)
 {
-	return size == 8 ? ~0ull : BIT(size * 8) - 1;
+	return ~0ull >> (-size * 8 & 63);
 }
 
 /* The bits above the address's width are all as its highest bit. */
@@ -342,6 +365,24 @@ int emul_fault(struct likex_emul *e, unsigned int vector, u32 error);
 int emul_fault_noerr(struct likex_emul *e, unsigned int vector);
 int emul_unsupported(struct likex_emul *e, enum likex_reason why);
 
+/* x86 loads and stores of these are single accesses, aligned or not. */
+typedef u16 u16_mem __attribute__((may_alias, aligned(1)));
+typedef u32 u32_mem __attribute__((may_alias, aligned(1)));
+typedef u64 u64_mem __attribute__((may_alias, aligned(1)));
+
+/* Copy 1, 2, 4 or 8 bytes of the guest's memory in one access. */
+static inline void host_copy_one(void *to, const void *from, unsigned int len)
+{
+	if (len == 4)
+		*(volatile u32_mem *)to = *(const volatile u32_mem *)from;
+	else if (len == 8)
+		*(volatile u64_mem *)to = *(const volatile u64_mem *)from;
+	else if (len == 2)
+		*(volatile u16_mem *)to = *(const volatile u16_mem *)from;
+	else
+		*(volatile u8 *)to = *(const volatile u8 *)from;
+}
+
 /* host.c */
 bool host_cmpxchg(void *p, unsigned int len, const void *old, const void *new);
 void host_copy(void *to, const void *from, unsigned int len);
@@ -357,15 +398,19 @@ struct piece {
 
 /* segment.c */
 struct kvm_segment *segment(struct likex_emul *e, unsigned int seg);
+int __must_check segment_linear(struct likex_emul *e, unsigned int seg,
+				const struct piece *p, u32 access, u64 *lin);
+
+/* descriptor.c */
+int __must_check segment_load(struct likex_emul *e, unsigned int seg, u16 sel);
+
+/* mem.c: guest memory and devices */
 int __must_check mem_resolve(struct likex_emul *e, struct span *s,
 			     unsigned int seg, u64 off, unsigned int len,
 			     bool write);
 int __must_check mem_resolve_part(struct likex_emul *e, struct span *s,
 				  unsigned int seg, u64 off, unsigned int at,
 				  unsigned int len, unsigned int whole, bool write);
-int __must_check segment_load(struct likex_emul *e, unsigned int seg, u16 sel);
-
-/* mem.c: guest memory and devices */
 int __must_check span_init(struct likex_emul *e, struct span *s, u64 lin,
 			   unsigned int len, u32 access);
 u8 *span_host(struct likex_emul *e, const struct span *s, unsigned int i);
@@ -376,13 +421,75 @@ int __must_check io_read(struct likex_emul *e, unsigned int space, u64 addr,
 int __must_check system_read(struct likex_emul *e, u64 lin, void *data,
 			     unsigned int len);
 
+/*
+ * The offset of the memory operand. Registers are taken from emul->new: there
+ * RIP is already behind the instruction, and POP has already moved RSP, both
+ * as the processor computes it.
+ */
+static inline u64 ea_offset(struct likex_emul *e, const struct insn *in)
+{
+	const reg64 *r = in->no_gpr ? e->r : (const reg64 *)&e->new;
+	u64 ea = in->disp;
+
+	if (in->base != REG_NONE)
+		ea += r[in->base];
+	if (in->index != REG_NONE)
+		ea += r[in->index] * in->scale;
+	return ea & in->amask;
+}
+
+/*
+ * Whether @lin is on the page whose access trapped: then the processor has
+ * translated it, and found no memory (none to be written, for a write).
+ */
+static inline bool trapped_page(const struct likex_emul *e, u64 lin, u32 access, u64 *gpa)
+{
+	const struct likex_trap *t = e->step->trap;
+
+	if (!t || !(t->flags & LIKEX_TRAP_GVA) || (t->gva ^ lin) & ~PAGE_MASK)
+		return false;
+	/* Where a write trapped there may be memory to be read. */
+	if ((access & ACC_IMPLICIT) || (access & PF_W) / PF_W != t->kind)
+		return false;
+	*gpa = (t->gpa & ~PAGE_MASK) | (lin & PAGE_MASK);
+	return true;
+}
+
+/* Begin a resolved operand that lies on one page. */
+static inline void span_one(struct span *s, unsigned int len, bool write)
+{
+	s->host[0] = NULL;
+	s->len[0] = len;
+	s->len[1] = 0;
+	s->space = LIKEX_SPACE_MMIO;
+	s->write = write;
+}
+
+/*
+ * Whether an offset into another segment than FS and GS is a linear address
+ * that can be used as it is, with @len bytes on one page.
+ */
+static inline bool plain_address(const struct likex_emul *e, u64 lin, unsigned int len)
+{
+	return e->mode.plain && canonical(e, lin) &&
+	       (lin & PAGE_MASK) + len <= PAGE_SIZE;
+}
+
 /* operand.c */
-u64 ea_offset(struct likex_emul *e, const struct insn *in);
 int __must_check opr_read_other(struct likex_emul *e, const struct insn *in,
 				unsigned int i, u64 *value);
 int __must_check opr_write_other(struct likex_emul *e, const struct insn *in,
 				 unsigned int i, u64 value);
 void gpr_write(struct likex_emul *e, unsigned int reg, unsigned int size, u64 v);
+
+/* Write a register: 4 bytes clear the upper half, 1 and 2 keep the rest. */
+static inline void reg_merge(reg64 *to, unsigned int size, u64 v)
+{
+	u64 mask = size_mask(size);
+
+	*to = size == 4 ? v & mask : (*to & ~mask) | (v & mask);
+}
+
 void stage_write(struct likex_emul *e, const struct span *s, const void *data);
 
 /* As stage_write(), for at most 8 bytes. */
@@ -401,11 +508,16 @@ static inline int __must_check opr_read(struct likex_emul *e,
 					u64 *value)
 {
 	const struct opr *o = &in->opr[i];
+	u64 other = 0;
+	int r;
 
-	if (o->type != OPR_GPR)
-		return opr_read_other(e, in, i, value);
-	*value = e->r[o->reg] & size_mask(o->size);
-	return 0;
+	if (o->type == OPR_GPR) {
+		*value = e->r[o->reg] & size_mask(o->size);
+		return 0;
+	}
+	r = opr_read_other(e, in, i, &other);
+	*value = other;
+	return r;
 }
 
 /* Stage a result, in a general register or in memory. */
@@ -419,8 +531,11 @@ static inline int __must_check opr_write(struct likex_emul *e,
 	return 0;
 }
 
+/* repeat.c */
+int __must_check repeat(struct likex_emul *e, const struct insn *in, u32 most);
+
 /* decode.c */
-int __must_check decode(struct likex_emul *e, const struct insn **in);
+int __must_check decode(struct likex_emul *e);
 const struct op *op_lookup(unsigned int mnemonic, bool string);
 
 /* flags.c */

@@ -4,23 +4,6 @@
  */
 #include "internal.h"
 
-/*
- * Whether @lin is on the page whose access trapped: then the processor has
- * translated it, and found no memory (none to be written, for a write).
- */
-static bool trapped_page(const struct likex_emul *e, u64 lin, u32 access, u64 *gpa)
-{
-	const struct likex_trap *t = e->step->trap;
-
-	if (!t || !(t->flags & LIKEX_TRAP_GVA) || (t->gva ^ lin) & ~PAGE_MASK)
-		return false;
-	/* Where a write trapped there may be memory to be read. */
-	if ((access & ACC_IMPLICIT) || !(access & PF_W) != (t->kind == LIKEX_TRAP_READ))
-		return false;
-	*gpa = (t->gpa & ~PAGE_MASK) | (lin & PAGE_MASK);
-	return true;
-}
-
 /* The part of a span on one page. */
 static inline int span_page(struct likex_emul *e, struct span *s,
 			    unsigned int i, u64 lin, u32 access)
@@ -89,6 +72,47 @@ int span_init(struct likex_emul *e, struct span *s, u64 lin, unsigned int len,
 }
 
 /*
+ * mem_resolve() - everything that comes before an access: segment, alignment,
+ * page tables
+ */
+int mem_resolve(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
+		unsigned int len, bool write)
+{
+	const struct piece p = { .off = off, .len = len, .whole = len };
+	u32 access = (write ? PF_W : 0) | e->mode.user;
+	u64 lin = off;
+	int r;
+
+	/* The usual case: what is canonical can be used, and is on one page. */
+	if (seg < SEG_FS && plain_address(e, lin, len)) {
+		span_one(s, len, write);
+		return span_page(e, s, 0, lin, access);
+	}
+	r = segment_linear(e, seg, &p, access, &lin);
+	if (r)
+		return r;
+	return span_init(e, s, lin, len, access);
+}
+
+/*
+ * mem_resolve_part() - as mem_resolve(), for what is at @at of an operand of
+ * @whole bytes, whose alignment is the one that counts
+ */
+int mem_resolve_part(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
+		     unsigned int at, unsigned int len, unsigned int whole, bool write)
+{
+	const struct piece p = { .off = off, .len = len, .at = at, .whole = whole };
+	u32 access = (write ? PF_W : 0) | e->mode.user;
+	u64 lin;
+	int r;
+
+	r = segment_linear(e, seg, &p, access, &lin);
+	if (r)
+		return r;
+	return span_init(e, s, lin, len, access);
+}
+
+/*
  * span_host() - where a page's part of @s is in memory; NULL: it is a device's
  *
  * A transaction made meanwhile can have changed what the guest's memory is:
@@ -132,8 +156,9 @@ int io_read(struct likex_emul *e, unsigned int space, u64 addr,
 		return 0;
 	if (e->log_len == LOG_SIZE)
 		return emul_unsupported(e, LIKEX_WHY_INSN);
-	if (e->ops->io)
+	if (e->ops->io && !e->hand_out)
 		r = e->ops->io(e->ctx, &io);
+	e->hand_out = false;
 	e->ios++;
 	if (r < 0)
 		return r;

@@ -5,34 +5,11 @@
 #include "internal.h"
 
 /*
- * The offset of the memory operand. Registers are taken from emul->new: there
- * RIP is already behind the instruction, and POP has already moved RSP, both
- * as the processor computes it.
- */
-u64 ea_offset(struct likex_emul *e, const struct insn *in)
-{
-	u64 ea = in->disp;
-
-	if (in->base != REG_NONE)
-		ea += *new_reg(e, in->base);
-	if (in->index != REG_NONE)
-		ea += *new_reg(e, in->index) * in->scale;
-	return ea & size_mask(in->asize);
-}
-
-/*
- * gpr_write() - stage a general register: 4 bytes clear the upper half, 1 and
- * 2 keep the rest
+ * gpr_write() - stage a general register, as reg_merge()
  */
 void gpr_write(struct likex_emul *e, unsigned int reg, unsigned int size, u64 v)
 {
-	reg64 *to = new_reg(e, reg);
-	u64 mask = size_mask(size);
-
-	if (size == 4)
-		*to = v & mask;
-	else
-		*to = (*to & ~mask) | (v & mask);
+	reg_merge(new_reg(e, reg), size, v);
 }
 
 int opr_read_other(struct likex_emul *e, const struct insn *in, unsigned int i,

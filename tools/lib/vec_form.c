@@ -542,7 +542,7 @@ bool stub_convert(const struct likex_emul *e, struct insn *in,
 	if (!mem || mem->mem.type != ZYDIS_MEMOP_TYPE_MEM || !mem->size ||
 	    mem->size / 8 > WRITE_MAX || !host_has(e, z->meta.isa_set))
 		return false;
-	code = stub_find(z, in->bits, &kind);
+	code = stub_find(z, e->mode.bits, &kind);
 	if (code < 0)
 		return false;
 	memset(f, 0, sizeof(*f));

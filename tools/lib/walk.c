@@ -310,6 +310,7 @@ static int walk_full(struct likex_emul *e, u64 lin, u32 access, u64 *gpa)
  */
 static bool walk_usual(struct likex_emul *e, u64 lin, u32 access, u64 *gpa)
 {
+	static const u64 none;
 	u64 table = e->sregs->cr3 & ADDR_52, all = ~0ull, any = 0, pte;
 	unsigned int shift = e->mode.va_bits - 9, n = 0;
 	const volatile u64 *host;
@@ -330,6 +331,8 @@ static bool walk_usual(struct likex_emul *e, u64 lin, u32 access, u64 *gpa)
 			break;
 	}
 	e->trail.levels = n;
+	if (n < LEVELS_MAX)
+		e->trail.step[n] = (struct trail_step){ .at = &none };
 	if ((access & PF_W) && !(pte & PTE_D))
 		return false;
 	if (any & e->mode.rsvd)

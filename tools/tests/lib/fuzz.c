@@ -30,7 +30,7 @@ struct input {
 	} patch[8];		/* of page tables and descriptors */
 	u8 io[32];
 	u8 linear;		/* LASS, LAM, vendor, what a refusal is */
-	u8 given;		/* bytes that come with the trap */
+	u8 given;		/* bytes that come with the trap; transactions at once */
 } __attribute__((packed));
 
 struct vm {
@@ -99,6 +99,25 @@ static int io_now(void *ctx, struct likex_io *io)
 		return -EIO;
 	answer(v, io);
 	return 0;
+}
+
+/* Some of them, each checked as if it were alone. */
+static int bulk(void *ctx, const struct likex_bulk *b)
+{
+	struct likex_io one = { .len = b->size, .write = b->write, .space = b->space };
+	struct vm *v = ctx;
+	u8 *data = b->data;
+	unsigned int i;
+
+	CHECK(b->count >= 2 && (b->data_stride || b->write));
+	for (i = 0; i < b->count && i < v->in.given >> 4; i++) {
+		one.addr = b->addr + (s64)b->stride * i;
+		memcpy(one.data, data, b->size);
+		answer(v, &one);
+		memcpy(data, one.data, b->write ? 0 : b->size);
+		data += b->data_stride;
+	}
+	return i;
 }
 
 static int vm_fpu_get(void *ctx, struct likex_fpu *fpu)
@@ -264,6 +283,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	trap.insn_len = v.in.given & 15 ? v.in.given & 15 : LIKEX_INSN_MAX;
 	if (v.in.policy & 8)
 		ops.generation = &v.generation;
+	if (v.in.given >> 4)
+		ops.bulk = bulk;
 	set_mode(&v);
 	build_tables(&v);
 	set_registers(&v);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What one emulated 4-byte store to a device costs, in instructions.
+ * What emulated 4-byte stores cost, in instructions.
  *
  * To be run under callgrind, which counts exactly:
  *
  *   valgrind --tool=callgrind --toggle-collect=measured ./speed --which hit
  *
- * counts --count stores, each a whole likex_emul_step() with four-level paging
- * on and the device answering at once. "hit": the instruction is in the decode
- * cache; "miss": it never is.
+ * counts --count steps, each a whole likex_emul_step() with four-level paging
+ * on and the device answering at once. The kinds are in the table below: a store
+ * to a device that the decode cache knows, or does not know, and REP STOSD of
+ * ITERATIONS stores to a device, to one that takes many at once, and to memory.
  */
 #include "rig.h"
 
@@ -16,6 +17,23 @@
 #define TABLES 0x10000ull
 #define DEVICE 0xfee00000ull
 #define MEMORY 0x20000ull
+#define PAGE   0x8000ull
+#define ITERATIONS 1000
+
+static const struct kind {
+	const char *name, *code, *other;	/* @other: every second time */
+	u64 rdi;
+	unsigned int stores;
+	bool bulk;
+} kinds[] = {
+	/* mov [rdi], eax; in turn with a prefix, so that it is never known */
+	{ "hit", "\x89\x07\x90", "\x89\x07\x90", DEVICE + 0xb0, 1, false },
+	{ "miss", "\x89\x07\x90", "\x3e\x89\x07", DEVICE + 0xb0, 1, false },
+	/* rep stosd */
+	{ "rep", "\xf3\xab\x90", "\xf3\xab\x90", DEVICE, ITERATIONS, false },
+	{ "bulk", "\xf3\xab\x90", "\xf3\xab\x90", DEVICE, ITERATIONS, true },
+	{ "memory", "\xf3\xab\x90", "\xf3\xab\x90", PAGE, ITERATIONS, false },
+};
 
 struct machine {
 	u8 memory[MEMORY];
@@ -38,10 +56,15 @@ static int io(void *ctx, struct likex_io *io)
 	return 0;
 }
 
+static int bulk(void *ctx, const struct likex_bulk *b)
+{
+	struct machine *m = ctx;
+
+	m->writes += b->count;
+	return b->count;
+}
+
 static const volatile uint64_t generation;
-static const struct likex_emul_ops ops = {
-	.map = map, .io = io, .generation = &generation,
-};
 
 /* What callgrind counts. Not inlined, so that it has a name. */
 __attribute__((noinline)) int measured(struct likex_emul *e, struct likex_step *st);
@@ -64,48 +87,73 @@ static void machine_init(struct machine *m)
 	page(m, TABLES + 0x2000, 0, (TABLES + 0x4000) | 0x63);
 	page(m, TABLES + 0x3000, 0x1f7, (TABLES + 0x5000) | 0x63);
 	page(m, TABLES + 0x4000, CODE >> 12, CODE | 0x63);
+	page(m, TABLES + 0x4000, PAGE >> 12, PAGE | 0x63);
 	page(m, TABLES + 0x5000, 0, DEVICE | 0x63);
+}
+
+static const struct kind *kind_find(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	fprintf(stderr, "no kind \"%s\" (see --help)\n", name);
+	exit(2);
+}
+
+/* Whether all stores went where they should. */
+static bool all_done(const struct machine *m, const struct kind *k, u64 steps)
+{
+	if (k->rdi == PAGE)
+		return m->memory[PAGE + (ITERATIONS - 1) * 4] == 1;
+	return m->writes == steps * k->stores;
 }
 
 int main(int argc, char **argv)
 {
 	struct options o = {
 		.about = "Emulated 4-byte stores, to be counted by callgrind.",
-		.count = 1000, .extra_name = "which", .extra_help = "hit (default) or miss",
+		.count = 1000, .extra = "hit",
+		.extra_name = "which", .extra_help = "hit (default), miss, rep, bulk or memory",
 	};
+	struct likex_emul_ops ops = { .map = map, .io = io, .generation = &generation };
 	static struct machine m;
 	struct likex_emul_stats stats;
 	struct rig mode;
-	struct kvm_regs regs = { .rflags = 2, .rdi = DEVICE + 0xb0, .rax = 1 };
-	struct likex_trap trap = {
-		.gpa = DEVICE + 0xb0, .gva = DEVICE + 0xb0, .kind = LIKEX_TRAP_WRITE,
-		.flags = LIKEX_TRAP_GVA,
-	};
+	struct kvm_regs regs = { .rflags = 2, .rax = 1 };
 	struct likex_step st = { .regs = &regs, .sregs = &mode.sregs };
+	const struct kind *k;
+	struct likex_trap trap;
 	struct likex_emul *e;
-	bool miss;
 	u64 i;
 
 	options_parse(&o, argc, argv);
-	miss = o.extra && !strcmp(o.extra, "miss");
+	k = kind_find(o.extra);
+	trap = (struct likex_trap){
+		.gpa = k->rdi, .gva = k->rdi, .kind = LIKEX_TRAP_WRITE, .flags = LIKEX_TRAP_GVA,
+	};
+	if (k->bulk)
+		ops.bulk = bulk;
 	e = likex_emul_new(&ops, &m, NULL);
 	rig_mode(&mode, 64, 0);
 	mode.sregs.cr3 = TABLES;
 	machine_init(&m);
 	for (i = 0; e && i < o.count + 1; i++) {
-		/* mov [rdi], eax; for a miss, in turn with another prefix */
-		memcpy(m.memory + CODE, miss && i % 2 ? "\x3e\x89\x07" : "\x89\x07\x90", 3);
+		memcpy(m.memory + CODE, i % 2 ? k->other : k->code, 3);
 		regs.rip = CODE;
-		st.trap = &trap;
+		regs.rdi = k->rdi;
+		regs.rcx = k->stores;
+		st.trap = k->rdi == PAGE ? NULL : &trap;
 		/* The first is not counted: it fills the cache. */
 		if ((i ? measured(e, &st) : likex_emul_step(e, &st)) != LIKEX_DONE)
 			return 1;
 	}
-	if (!e || m.writes != o.count + 1)
+	if (!e || !all_done(&m, k, o.count + 1))
 		return 1;
 	likex_emul_get_stats(e, &stats);
-	printf("%llu stores, %llu decoded\n", (unsigned long long)stats.insns,
-	       (unsigned long long)stats.decode_misses);
+	printf("%llu steps of %u stores, %llu decoded\n", (unsigned long long)stats.insns,
+	       k->stores, (unsigned long long)stats.decode_misses);
 	likex_emul_free(e);
 	return 0;
 }

@@ -309,6 +309,14 @@ static void cancelled(struct unit *u)
 {
 	struct rig r;
 
+	u->name = "bytes beyond a transaction's length";
+	start(&r, true);
+	r.regs.rdi = 0x9000;
+	unit_code(&r, "\x89\x07", 2);
+	EXPECT_EQ(u, LIKEX_IO, likex_emul_step(r.emul, &r.step));
+	EXPECT_EQ(u, 0x44332211, *(u64 *)(void *)r.step.io.data);
+	rig_destroy(&r);
+
 	u->name = "cancelled";
 	start(&r, true);
 	r.regs.rdi = 0x9000;

@@ -121,6 +121,30 @@ struct likex_io {
 };
 
 /**
+ * struct likex_bulk - device transactions of one kind, one after the other
+ * @addr: the first one's guest-physical address, or port
+ * @stride: from each one's address to the next one's: @size, -@size, or 0 (a port)
+ * @data: the first one's value, little-endian: given for a write, wanted for a
+ *	read. It may be the guest's memory, which other vCPUs change meanwhile.
+ * @data_stride: from each value to the next one: @size, -@size, or 0 (a write of
+ *	one value to all)
+ * @count: how many there are; at least 2
+ * @size: bytes of each: 1, 2, 4 or 8
+ * @write: true if the guest writes
+ * @space: enum likex_space
+ */
+struct likex_bulk {
+	uint64_t addr;
+	int32_t stride;
+	int32_t data_stride;
+	void *data;
+	uint32_t count;
+	uint8_t size;
+	bool write;
+	uint8_t space;
+};
+
+/**
  * struct likex_fault - an exception
  * @vector: 0 #DE, 6 #UD, 7 #NM, 10 #TS, 11 #NP, 12 #SS, 13 #GP, 14 #PF, 16 #MF,
  *	17 #AC, 19 #XM
@@ -241,6 +265,14 @@ struct likex_emul_ops {
 	 * same as always returning 1.
 	 */
 	int (*io)(void *ctx, struct likex_io *io);
+
+	/**
+	 * @bulk: carry out many transactions at once, for REP STOS, MOVS, INS and
+	 * OUTS. Returns how many of them, from the first one on, are done; the
+	 * others are offered to @io. 0 for a device that takes only single ones,
+	 * or a negative errno. May be NULL.
+	 */
+	int (*bulk)(void *ctx, const struct likex_bulk *bulk);
 
 	/**
 	 * @fpu_get: fill in where the vector state is. Called only for an
