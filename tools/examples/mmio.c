@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 		.memory_size = MEMORY, .userspace_addr = (uintptr_t)memory,
 	};
 	struct kvm_regs regs = { .rip = 0x1000, .rflags = 2 };
-	struct likex_vcpu_config config = { .map = map, .ctx = memory };
+	struct likex_vcpu_config config = { .size = sizeof(config), .map = map, .ctx = memory };
 	int fd = open(node, O_RDWR | O_CLOEXEC), vm, r = -ENOMEM;
 	struct likex_handle vcpu = { 0 };
 	struct likex_vcpu *v;

@@ -303,9 +303,52 @@ static u8 prepare(const struct insn *in)
 	return in->seg < SEG_FS ? PREP_PLAIN : PREP_OTHER;
 }
 
-/* What follows from the rest, and is looked at each time it runs. */
-static void convert_rest(struct insn *in)
+static u64 uses_register(ZydisRegister reg)
 {
+	switch (ZydisRegisterGetClass(reg)) {
+	case ZYDIS_REGCLASS_GPR8:
+		if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH)
+			return BIT(gpr_order[reg - ZYDIS_REGISTER_AH]);
+		if (reg >= ZYDIS_REGISTER_SPL)
+			return BIT(gpr_order[reg - ZYDIS_REGISTER_SPL + 4]);
+		return BIT(gpr_order[reg - ZYDIS_REGISTER_AL]);
+	case ZYDIS_REGCLASS_GPR16:
+	case ZYDIS_REGCLASS_GPR32:
+	case ZYDIS_REGCLASS_GPR64:
+		return BIT(gpr_order[ZydisRegisterGetId(reg)]);
+	case ZYDIS_REGCLASS_SEGMENT:
+		return LIKEX_STATE_ES << ZydisRegisterGetId(reg);
+	default:
+		return 0;
+	}
+}
+
+/* Registers of all operands, named by the instruction or not. */
+static u64 uses(const struct insn *in, const ZydisDecodedInstruction *z,
+		const ZydisDecodedOperand *ops)
+{
+	u64 u = in->seg <= SEG_GS ? LIKEX_STATE_ES << in->seg : 0;
+	unsigned int i;
+
+	/* Of these the decoder does not name all. */
+	if (in->op->exec == exec_pusha || in->op->exec == exec_popa ||
+	    in->op->exec == exec_enter || in->op->exec == exec_leave)
+		u |= LIKEX_STATE_GPRS;
+	for (i = 0; i < z->operand_count; i++) {
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER)
+			u |= uses_register(ops[i].reg.value);
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			u |= uses_register(ops[i].mem.base) | uses_register(ops[i].mem.index) |
+			     uses_register(ops[i].mem.segment);
+	}
+	return u;
+}
+
+/* What follows from the rest, and is looked at each time it runs. */
+static void convert_rest(struct insn *in, const ZydisDecodedInstruction *z,
+			 const ZydisDecodedOperand *ops)
+{
+	in->uses = uses(in, z, ops);
 	in->amask = size_mask(in->asize);
 	in->prep = prepare(in);
 	if (in->mem != NO_MEM)
@@ -444,7 +487,7 @@ static int decode_bytes(struct likex_emul *e, struct fetch *f)
 		return decode_error(e, f, status);
 	if (!convert(e, &new, &z, ops) && !convert_stub(e, &new, &z, ops))
 		return refuse(e, f, z.length, LIKEX_WHY_INSN);
-	convert_rest(&new);
+	convert_rest(&new, &z, ops);
 	memcpy(new.bytes, f->bytes, new.len);
 	memcpy(new.head, f->bytes, new.len);
 	memset(new.mask, 0xff, new.len);
@@ -456,7 +499,7 @@ static int decode_bytes(struct likex_emul *e, struct fetch *f)
 /* Where CS:RIP is, and how many bytes there may be before the limit. */
 static int fetch_start(struct likex_emul *e, u64 *lin, unsigned int *max)
 {
-	const struct kvm_segment *cs = &e->sregs->cs;
+	const struct likex_segment *cs = &e->sregs->cs;
 	u64 rip = e->r[REG_RIP];
 
 	*lin = rip;

@@ -6,16 +6,16 @@
  */
 #include "internal.h"
 
-/* kvm_segment.type */
+/* likex_segment.type */
 #define TYPE_CODE        8
 #define TYPE_CONFORMING  4	/* code */
 #define TYPE_WRITABLE    2	/* data */
 #define TYPE_READABLE    2	/* code */
 #define TYPE_ACCESSED    1
 
-static struct kvm_segment parse_descriptor(u64 d, u16 sel)
+static struct likex_segment parse_descriptor(u64 d, u16 sel)
 {
-	struct kvm_segment s = {
+	struct likex_segment s = {
 		.base = (d >> 16 & 0xffffff) | (d >> 56 & 0xff) << 24,
 		.limit = (d & 0xffff) | (d >> 48 & 0xf) << 16,
 		.selector = sel,
@@ -40,7 +40,7 @@ static int load_null(struct likex_emul *e, unsigned int seg, u16 sel)
 	if (seg == SEG_SS &&
 	    (!mode64(e) || e->mode.cpl == 3 || (sel & 3) != e->mode.cpl))
 		return emul_fault(e, VEC_GP, 0);
-	e->new_seg = (struct kvm_segment){
+	e->new_seg = (struct likex_segment){
 		.selector = sel, .unusable = 1, .dpl = e->mode.cpl,
 	};
 	/* SS.DPL is where the privilege level is kept. */
@@ -50,7 +50,7 @@ static int load_null(struct likex_emul *e, unsigned int seg, u16 sel)
 	return 0;
 }
 
-static bool load_allowed(const struct likex_emul *e, const struct kvm_segment *s,
+static bool load_allowed(const struct likex_emul *e, const struct likex_segment *s,
 			 unsigned int seg)
 {
 	unsigned int rpl = s->selector & 3, cpl = e->mode.cpl;
@@ -70,7 +70,7 @@ static bool load_allowed(const struct likex_emul *e, const struct kvm_segment *s
 /* Where the descriptor of @sel is, if its table is long enough. */
 static bool descriptor_lin(const struct likex_emul *e, u16 sel, u64 *lin)
 {
-	const struct kvm_sregs *s = e->sregs;
+	const struct likex_sregs *s = e->sregs;
 	u64 base = s->gdt.base;
 	u32 limit = s->gdt.limit;
 
@@ -100,7 +100,10 @@ static int set_accessed(struct likex_emul *e, u64 lin, u64 desc)
 		return 0;
 	if (!s.host[0])
 		return emul_unsupported(e, LIKEX_WHY_INSN);
-	return host_cmpxchg(s.host[0], 1, &old, &new) ? 0 : EMUL_RETRY;
+	if (!host_cmpxchg(s.host[0], 1, &old, &new))
+		return EMUL_RETRY;
+	written(e, s.gpa[0], 1);
+	return 0;
 }
 
 static int load_descriptor(struct likex_emul *e, unsigned int seg, u16 sel)
@@ -109,6 +112,9 @@ static int load_descriptor(struct likex_emul *e, unsigned int seg, u16 sel)
 	u64 desc, lin;
 	int r;
 
+	r = demand(e, LIKEX_STATE_GDT | LIKEX_STATE_LDT);
+	if (r)
+		return r;
 	if (!descriptor_lin(e, sel, &lin))
 		return emul_fault(e, VEC_GP, error);
 	r = system_read(e, lin, &desc, sizeof(desc));

@@ -3,13 +3,9 @@
  * One instruction from beginning to end: what the public functions do.
  */
 #include "vec_form.h"
-#include <cpuid.h>
 #include <errno.h>
-#include <stdlib.h>
 
-#define REP_BUDGET 1024
-
-static u8 paging_mode(const struct kvm_sregs *s)
+static u8 paging_mode(const struct likex_sregs *s)
 {
 	if (!(s->cr0 & X86_CR0_PG))
 		return PAGING_NONE;
@@ -19,7 +15,7 @@ static u8 paging_mode(const struct kvm_sregs *s)
 }
 
 /* Rules for linear addresses and pages that are not emulated. */
-static bool mode_unsupported(const struct kvm_sregs *s)
+static bool mode_unsupported(const struct likex_sregs *s)
 {
 	return (s->efer & EFER_LMA) &&
 	       ((s->cr4 & X86_CR4_PKS) || (s->efer & (EFER_LMSLE | EFER_UAIE)));
@@ -27,7 +23,7 @@ static bool mode_unsupported(const struct kvm_sregs *s)
 
 static __attribute__((noinline, cold)) void mode_control(struct likex_emul *e)
 {
-	const struct kvm_sregs *s = e->sregs;
+	const struct likex_sregs *s = e->sregs;
 	struct mode *m = &e->mode;
 
 	m->cr0 = s->cr0;
@@ -47,7 +43,7 @@ static __attribute__((noinline, cold)) void mode_control(struct likex_emul *e)
 /* Outside of long mode there is real mode, and virtual-8086 mode. */
 static void mode_legacy(struct likex_emul *e)
 {
-	const struct kvm_sregs *s = e->sregs;
+	const struct likex_sregs *s = e->sregs;
 	struct mode *m = &e->mode;
 	bool protected = s->cr0 & X86_CR0_PE;
 
@@ -60,7 +56,7 @@ static void mode_legacy(struct likex_emul *e)
 
 static inline void mode_init(struct likex_emul *e)
 {
-	const struct kvm_sregs *s = e->sregs;
+	const struct likex_sregs *s = e->sregs;
 	struct mode *m = &e->mode;
 
 	if ((m->cr3 ^ s->cr3) | (m->cr0 ^ s->cr0) | (m->cr4 ^ s->cr4) |
@@ -95,30 +91,44 @@ static enum likex_reason trap_reason(const struct likex_trap *t)
 						 LIKEX_WHY_FETCH;
 }
 
-/* A device's part of the write, at most 8 bytes, from @pos on. */
-static __always_inline int commit_device(struct likex_emul *e, u64 addr, unsigned int len)
+/* The device wants its transaction handed out. */
+static __attribute__((noinline, cold)) int hand_out(struct likex_emul *e)
+{
+	e->hand_out = false;
+	e->io = e->step->io;
+	return LIKEX_IO;
+}
+
+/* One transaction, of at most 8 bytes from @pos of the data on. */
+static inline int device_write(struct likex_emul *e, u64 addr, unsigned int pos,
+			       unsigned int len)
 {
 	struct likex_io *io = &e->step->io;
-	struct staged *w = &e->wr;
 	int r = 1;
 
-	if (len > sizeof(io->data))
-		len = sizeof(io->data);
 	io->addr = addr;
-	memcpy(io->data, w->data + w->pos, sizeof(io->data));
+	memcpy(io->data, e->wr.data + pos, sizeof(io->data));
 	io->len = len;
 	io->write = true;
-	io->space = w->span.space;
+	io->space = e->wr.span.space;
 	if (e->ops->io && !e->hand_out)
 		r = e->ops->io(e->ctx, io);
-	e->hand_out = false;
 	e->ios++;
+	return r > 0 ? hand_out(e) : r;
+}
+
+/* A device's part of the write, as much as one transaction has, from @pos on. */
+static int commit_device(struct likex_emul *e, u64 addr, unsigned int len)
+{
+	struct staged *w = &e->wr;
+	int r;
+
+	if (len > 8)
+		len = 8;
+	r = device_write(e, addr, w->pos, len);
 	if (!r)
 		w->pos += len;
-	if (r <= 0)
-		return r;
-	e->io = *io;
-	return LIKEX_IO;
+	return r;
 }
 
 /* A page's part into memory, unless that is gone; it is the device's then. */
@@ -128,9 +138,11 @@ static bool commit_host(struct likex_emul *e, unsigned int i, unsigned int from)
 	u8 *host = span_host(e, &w->span, i);
 
 	w->span.host[i] = host;
-	if (host)
-		host_copy(host, w->data + from, w->span.len[i]);
-	return host;
+	if (!host)
+		return false;
+	host_copy(host, w->data + from, w->span.len[i]);
+	written(e, w->span.gpa[i], w->span.len[i]);
+	return true;
 }
 
 /* The part on one page, which begins at @from of the data. */
@@ -167,6 +179,9 @@ static int commit_locked(struct likex_emul *e)
 		return emul_unsupported(e, LIKEX_WHY_LOCK);
 	if (!host_cmpxchg(w->span.host[0], w->len, w->old, w->data))
 		return EMUL_RETRY;
+	written(e, w->span.gpa[0], w->span.len[0]);
+	if (w->span.len[1])
+		written(e, w->span.gpa[1], w->span.len[1]);
 	return 0;
 }
 
@@ -194,6 +209,7 @@ static int commit_run(struct likex_emul *e, unsigned int end)
 	if (!host)
 		return commit_device(e, w->span.gpa[i] + at, len);
 	host_copy(host + at, w->data + w->pos, len);
+	written(e, w->span.gpa[i] + at, len);
 	w->pos += len;
 	return 0;
 }
@@ -257,6 +273,7 @@ static void commit_registers(struct likex_emul *e, bool waited)
 	if (e->new_seg_nr != REG_NONE) {
 		*segment(e, e->new_seg_nr) = e->new_seg;
 		e->events |= LIKEX_EVENT_SREGS;
+		e->changed_seg |= LIKEX_STATE_ES << e->new_seg_nr;
 		if (e->new_seg_nr == SEG_SS)
 			e->events |= LIKEX_EVENT_MOV_SS;
 	}
@@ -291,7 +308,7 @@ static __attribute__((noinline)) int commit_other(struct likex_emul *e, bool wai
 
 static inline int commit_rest(struct likex_emul *e, bool waited)
 {
-	struct kvm_regs *to = e->step->regs;
+	struct likex_regs *to = e->step->regs;
 
 	if (!e->no_gpr)
 		return commit_other(e, waited);
@@ -318,8 +335,8 @@ static inline int commit(struct likex_emul *e)
 	int r = 0;
 
 	/* The usual case: one transaction. */
-	if (e->no_gpr && e->wr.len && !s->host[0] && !s->len[1] && e->wr.len <= 8)
-		r = commit_device(e, s->gpa[0], e->wr.len);
+	if (e->no_gpr && e->wr.len && !s->host[0] && !s->len[1])
+		r = device_write(e, s->gpa[0], 0, e->wr.len);
 	else if (e->wr.len)
 		r = commit_memory(e);
 	if (r == LIKEX_IO) {
@@ -414,6 +431,11 @@ static int run(struct likex_emul *e)
 	if (r)
 		return r;
 	in = e->cur;
+	if (e->demands) {
+		r = demand(e, in->uses);
+		if (r)
+			return r;
+	}
 	for (;;) {
 		r = execute(e, in);
 		if (r == EMUL_RETRY)
@@ -457,7 +479,7 @@ static __attribute__((noinline)) int resume(struct likex_emul *e)
 	return repeat_pauses(e) ? LIKEX_MORE : run(e);
 }
 
-static void bind(struct likex_emul *e, struct likex_step *step)
+static inline void bind(struct likex_emul *e, struct likex_step *step)
 {
 	e->step = step;
 	e->r = (const reg64 *)step->regs;
@@ -466,7 +488,6 @@ static void bind(struct likex_emul *e, struct likex_step *step)
 	step->events = 0;
 	step->why = LIKEX_WHY_NONE;
 	step->insn_len = 0;
-	mode_init(e);
 }
 
 static inline int begin(struct likex_emul *e)
@@ -503,11 +524,13 @@ static int refused(struct likex_emul *e)
 	return emul_fault_noerr(e, VEC_UD);
 }
 
-int likex_emul_step(struct likex_emul *e, struct likex_step *step)
+/* A step whose registers are there, as far as they have been asked for. */
+static int step_bound(struct likex_emul *e)
 {
+	struct likex_step *step = e->step;
 	int r;
 
-	bind(e, step);
+	mode_init(e);
 	if (e->phase != PHASE_IDLE && e->pend_rip == step->regs->rip)
 		r = resume(e);
 	else
@@ -516,7 +539,6 @@ int likex_emul_step(struct likex_emul *e, struct likex_step *step)
 		e->pend_rip = step->regs->rip;
 		return r;
 	}
-	e->phase = PHASE_IDLE;
 	if (r == LIKEX_UNSUPPORTED)
 		r = refused(e);
 	step->trap = NULL;
@@ -527,6 +549,25 @@ int likex_emul_step(struct likex_emul *e, struct likex_step *step)
 			step->events |= LIKEX_EVENT_SINGLE_STEP;
 	}
 	return r;
+}
+
+static __attribute__((noinline)) int step_on_demand(struct likex_emul *e)
+{
+	int r = demand_begin(e);
+
+	if (r)
+		return r;
+	r = step_bound(e);
+	demand_end(e);
+	return r;
+}
+
+int likex_emul_step(struct likex_emul *e, struct likex_step *step)
+{
+	if (step->size < sizeof(*step))
+		return -EINVAL;
+	bind(e, step);
+	return e->demands ? step_on_demand(e) : step_bound(e);
 }
 
 void likex_emul_cancel(struct likex_emul *e)
@@ -541,89 +582,23 @@ bool likex_emul_pending(const struct likex_emul *e)
 	return e->phase != PHASE_IDLE;
 }
 
-void likex_emul_get_stats(const struct likex_emul *e,
-			  struct likex_emul_stats *stats)
-{
-	*stats = e->stats;
-}
-
 int likex_emul_translate(struct likex_emul *e, struct likex_step *step,
 			 uint64_t lin, uint32_t access, uint64_t *gpa)
 {
+	int r = 0;
+
+	if (step->size < sizeof(*step))
+		return -EINVAL;
 	bind(e, step);
+	if (e->demands)
+		r = demand_begin(e);
+	if (r)
+		return r;
+	mode_init(e);
 	if (e->mode.unsupported)
 		return emul_unsupported(e, LIKEX_WHY_MODE);
 	access &= PF_W | PF_U | PF_I;
 	if (e->mode.paging >= PAGING_4L ? linear_denied(e, lin, access) : lin >> 32)
 		return emul_fault(e, VEC_GP, 0);
 	return walk(e, lin, access, gpa);
-}
-
-/* The state of AVX-512 is not at the same place in all processors. */
-static u32 xsave_offset(unsigned int component, u32 usual)
-{
-	unsigned int a, b = 0, c, d;
-
-	if (!__get_cpuid_count(0xd, component, &a, &b, &c, &d) || !b)
-		return usual;
-	return b;
-}
-
-struct likex_emul *likex_emul_new(const struct likex_emul_ops *ops, void *ctx,
-				  const struct likex_emul_config *config)
-{
-	static const struct likex_emul_config standard = {
-		.maxphyaddr = 52, .features = LIKEX_FEATURE_1G_PAGES,
-	};
-	struct likex_emul *e;
-	unsigned int i;
-
-	if (!config)
-		config = &standard;
-	if (!ops || !ops->map || config->maxphyaddr < 32 || config->maxphyaddr > 52 ||
-	    config->vendor > LIKEX_VENDOR_AMD || config->refuse > LIKEX_REFUSE_UD) {
-		errno = EINVAL;
-		return NULL;
-	}
-	e = calloc(1, sizeof(*e));
-	if (!e)
-		return NULL;
-	e->ops = ops;
-	e->ctx = ctx;
-	e->cfg = *config;
-	if (!e->cfg.rep_budget)
-		e->cfg.rep_budget = REP_BUDGET;
-	e->rsvd_phys = (BIT(52) - 1) & ~(BIT(e->cfg.maxphyaddr) - 1);
-	e->opmask = xsave_offset(5, 1088);
-	e->zmm_hi256 = xsave_offset(6, 1152);
-	e->zmm_hi16 = xsave_offset(7, 1664);
-	e->host = stub_host();
-	/* No key is like this: the cache is empty. */
-	for (i = 0; i < CACHE_SIZE; i++)
-		e->cache[i].key = ~0ull;
-	/* No control register is all ones: the first call looks. */
-	e->mode.cr0 = ~0ull;
-	return e;
-}
-
-void likex_emul_free(struct likex_emul *e)
-{
-	free(e);
-}
-
-const char *likex_reason_str(unsigned int why)
-{
-	static const char *const text[] = {
-		[LIKEX_WHY_NONE] = "no reason",
-		[LIKEX_WHY_UNDECODED] = "not a known instruction",
-		[LIKEX_WHY_INSN] = "instruction is not emulated",
-		[LIKEX_WHY_MODE] = "processor mode is not emulated",
-		[LIKEX_WHY_FETCH] = "instruction is not in memory",
-		[LIKEX_WHY_PAGE_TABLE] = "page table is not in memory",
-		[LIKEX_WHY_EVENT] = "access made while delivering an event",
-		[LIKEX_WHY_LOCK] = "locked access across separate pages",
-		[LIKEX_WHY_STATE] = "needs state of the vCPU that is not available",
-	};
-
-	return why < ARRAY_SIZE(text) ? text[why] : "unknown reason";
 }

@@ -140,7 +140,7 @@ static int scas(struct likex_emul *e, const struct insn *in)
  */
 static int port_check(struct likex_emul *e, u16 port, unsigned int len)
 {
-	const struct kvm_segment *tr = &e->sregs->tr;
+	const struct likex_segment *tr = &e->sregs->tr;
 	unsigned int iopl = e->r[REG_RFLAGS] >> 12 & 3;
 	u16 base, bits;
 	u64 at;
@@ -148,6 +148,9 @@ static int port_check(struct likex_emul *e, u16 port, unsigned int len)
 
 	if (!e->mode.vm86 && e->mode.cpl <= iopl)
 		return 0;
+	r = demand(e, LIKEX_STATE_TR);
+	if (r)
+		return r;
 	/* Only a 32- or 64-bit TSS has a map. */
 	if (tr->unusable || !tr->present || (tr->type & ~2u) != 9 ||
 	    tr->limit < TSS_IO_MAP + 1)

@@ -172,7 +172,7 @@ static bool waits(const struct insn *in)
 int x87_check(struct likex_emul *e, const struct insn *in)
 {
 	bool mmx = in->op->exec == exec_stub && in->op->sub == STUB_MMX;
-	const struct kvm_sregs *s = e->sregs;
+	const struct likex_sregs *s = e->sregs;
 	struct likex_fpu fpu = { 0 };
 	u8 fx[FX_SIZE];
 	int r;

@@ -88,7 +88,7 @@ int fpu_get(struct likex_emul *e, struct likex_fpu *fpu)
  */
 int vector_check(struct likex_emul *e, const struct insn *in)
 {
-	const struct kvm_sregs *s = e->sregs;
+	const struct likex_sregs *s = e->sregs;
 	u64 need = XSTATE_SSE | XSTATE_AVX | (in->evex ? XSTATE_512 : 0);
 	struct likex_fpu fpu = { 0 };
 	int r;

@@ -29,7 +29,7 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int64_t s64;
 
-/* A register of struct kvm_regs, whose members are of another 64-bit type. */
+/* A register of struct likex_regs, whose members are of another 64-bit type. */
 typedef uint64_t __attribute__((may_alias)) reg64;
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -85,18 +85,18 @@ enum paging { PAGING_NONE, PAGING_32, PAGING_PAE, PAGING_4L, PAGING_5L };
 /* Segment registers in the order of their encoding. */
 enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 
-/* Indexes of registers in struct kvm_regs, seen as an array. */
+/* Indexes of registers in struct likex_regs, seen as an array. */
 enum reg {
 	REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RSP, REG_RBP,
 	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
 	REG_RIP, REG_RFLAGS, REG_COUNT, REG_NONE = 0xff,
 };
 
-_Static_assert(sizeof(struct kvm_regs) == REG_COUNT * sizeof(u64),
-	       "struct kvm_regs is an array of registers");
-_Static_assert(offsetof(struct kvm_regs, rip) == REG_RIP * sizeof(u64),
+_Static_assert(sizeof(struct likex_regs) == REG_COUNT * sizeof(u64),
+	       "struct likex_regs is an array of registers");
+_Static_assert(offsetof(struct likex_regs, rip) == REG_RIP * sizeof(u64),
 	       "order of registers");
-_Static_assert(offsetof(struct kvm_regs, rsp) == REG_RSP * sizeof(u64),
+_Static_assert(offsetof(struct likex_regs, rsp) == REG_RSP * sizeof(u64),
 	       "order of registers");
 
 /* What of the processor's mode decides how an instruction runs. */
@@ -214,6 +214,7 @@ struct insn {
 	u8 msize;		/* bytes of the operand in memory */
 	bool no_gpr;		/* writes no general register */
 	u64 amask;		/* size_mask(asize) */
+	u64 uses;		/* LIKEX_STATE_* of the registers it reads or writes */
 	u8 nopr;
 	struct opr opr[3];
 	struct evex_form ev;	/* if @evex */
@@ -283,36 +284,39 @@ enum phase {
 struct likex_emul {
 	const struct likex_emul_ops *ops;
 	void *ctx;
+	struct likex_emul_ops own_ops;
 	struct likex_emul_config cfg;
+	bool demands;		/* registers come on demand */
 	u64 rsvd_phys;		/* address bits that no table entry may have */
 
 	/* of this call */
 	struct likex_step *step;
 	const reg64 *r;		/* the registers before the instruction */
-	struct kvm_sregs *sregs;
+	struct likex_sregs *sregs;
 	struct mode mode;
 	u32 ios;		/* device transactions that have been carried out */
 
 	/* of this instruction (iteration) */
-	struct kvm_regs new;	/* RFLAGS is in @flags until commit() */
+	struct likex_regs new;	/* RFLAGS is in @flags until commit() */
 	u64 flags;
 	bool no_gpr;		/* of @new only RIP is good, and is needed */
 	struct span mem;
 	struct staged wr;
-	struct kvm_segment new_seg;
+	struct likex_segment new_seg;
 	u8 new_seg_nr;		/* enum seg, or REG_NONE */
 	bool again;		/* a repeated instruction has more to do */
-	bool hand_out;		/* the device wants its next transaction handed out */
 	u32 events;
 	u32 rep_done;
 
 	/* of an instruction that waits */
 	u8 phase;
-	u8 log_len, log_pos;
+	u8 log_len;
+	bool hand_out;		/* the device wants its next transaction handed out */
+	u8 log_pos;
 	struct likex_io io;
 	u64 pend_rip;
 	u64 begin_flags;	/* RFLAGS when the instruction began */
-	struct kvm_regs old;
+	struct likex_regs old;
 	struct likex_io log[LOG_SIZE];
 
 	struct trail trail;
@@ -323,6 +327,11 @@ struct likex_emul {
 	u32 opmask;		/* and K0-7 */
 	u64 host;		/* what stubs this processor can run: enum stub_host */
 	u8 fx[FX_SIZE];		/* the x87 state to be, with EVENT_X87 */
+
+	/* of registers that come on demand */
+	u64 lacks;		/* LIKEX_STATE_*: not there yet */
+	u64 changed_seg;
+	struct likex_regs orig;
 	struct likex_emul_stats stats;
 	struct insn cache[CACHE_SIZE];
 };
@@ -358,6 +367,18 @@ bool lass_denies(const struct likex_emul *e, u64 lin, u32 access);
 static inline bool linear_denied(const struct likex_emul *e, u64 lin, u32 access)
 {
 	return !canonical(e, lin) || (e->mode.lass && lass_denies(e, lin, access));
+}
+
+/* demand.c */
+int __must_check demand(struct likex_emul *e, u64 want);
+int __must_check demand_begin(struct likex_emul *e);
+void demand_end(struct likex_emul *e);
+
+/* The emulator has written to the guest's memory. */
+static inline void written(struct likex_emul *e, u64 gpa, unsigned int len)
+{
+	if (e->ops->dirty)
+		e->ops->dirty(e->ctx, gpa, len);
 }
 
 /* trap.c: how an instruction ends early */
@@ -397,7 +418,7 @@ struct piece {
 };
 
 /* segment.c */
-struct kvm_segment *segment(struct likex_emul *e, unsigned int seg);
+struct likex_segment *segment(struct likex_emul *e, unsigned int seg);
 int __must_check segment_linear(struct likex_emul *e, unsigned int seg,
 				const struct piece *p, u32 access, u64 *lin);
 

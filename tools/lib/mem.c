@@ -158,11 +158,11 @@ int io_read(struct likex_emul *e, unsigned int space, u64 addr,
 		return emul_unsupported(e, LIKEX_WHY_INSN);
 	if (e->ops->io && !e->hand_out)
 		r = e->ops->io(e->ctx, &io);
-	e->hand_out = false;
 	e->ios++;
 	if (r < 0)
 		return r;
 	if (r) {
+		e->hand_out = false;
 		e->io = io;
 		e->step->io = io;
 		e->phase = PHASE_READ;

@@ -250,6 +250,18 @@ static int perform(struct likex_emul *e, struct run *run)
 	return r < 0 ? r : 0;
 }
 
+/* Tell of what has been written on one page, from the lowest address on. */
+static void tell(struct likex_emul *e, const struct run *run)
+{
+	u64 gpa = run->to.gpa, len = run->done * run->size;
+
+	if (!run->done || !run->to.host || run->to.kind != MEMORY)
+		return;
+	if (run->to.stride < 0)
+		gpa -= len - run->size;
+	written(e, gpa, len);
+}
+
 /* The registers after @n iterations. */
 static void advance(struct likex_emul *e, const struct insn *in, u64 n)
 {
@@ -282,6 +294,7 @@ int repeat(struct likex_emul *e, const struct insn *in, u32 most)
 	if (!run.count || !sides(e, in, &run))
 		return 0;
 	r = perform(e, &run);
+	tell(e, &run);
 	advance(e, in, run.done);
 	e->rep_done += run.done;
 	return r;

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sized.h"
+
 #define SYNC_ALL (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS)
 
 #define VECTOR_DB 1
@@ -37,9 +39,30 @@ _Static_assert(offsetof(struct kvm_run, padding) + 256 <= 4096,
 	       "exit data is within the first page");
 _Static_assert(sizeof(struct likex_exit_mmio) <= 256, "fits the exit data");
 
+/* The library's registers are KVM's: one is used as the other. */
+#define SAME(ours, member, kvms) \
+	_Static_assert(offsetof(struct ours, member) == offsetof(struct kvms, member), \
+		       "layout of " #ours)
+
+SAME(likex_regs, rflags, kvm_regs);
+SAME(likex_regs, rsp, kvm_regs);
+SAME(likex_segment, limit, kvm_segment);
+SAME(likex_segment, selector, kvm_segment);
+SAME(likex_segment, dpl, kvm_segment);
+SAME(likex_segment, unusable, kvm_segment);
+SAME(likex_dtable, limit, kvm_dtable);
+SAME(likex_sregs, ss, kvm_sregs);
+SAME(likex_sregs, ldt, kvm_sregs);
+SAME(likex_sregs, idt, kvm_sregs);
+SAME(likex_sregs, cr4, kvm_sregs);
+SAME(likex_sregs, interrupt_bitmap, kvm_sregs);
+_Static_assert(sizeof(struct likex_regs) == sizeof(struct kvm_regs), "size of registers");
+_Static_assert(sizeof(struct likex_segment) == sizeof(struct kvm_segment), "size of a segment");
+_Static_assert(sizeof(struct likex_sregs) == sizeof(struct kvm_sregs), "size of registers");
+
 struct likex_vcpu {
 	struct likex_vcpu_config cfg;
-	struct likex_emul_ops emul_ops;
+	struct likex_vcpu_ops ops;
 	struct likex_emul *emul;
 	struct likex_step step;
 	struct likex_trap trap;
@@ -64,7 +87,7 @@ struct likex_vcpu {
 
 static int call(struct likex_vcpu *v, unsigned long cmd, void *arg)
 {
-	int r = v->cfg.ops->ioctl(v->cfg.handle, cmd, arg);
+	int r = v->ops.ioctl(v->cfg.handle, cmd, arg);
 
 	return r < 0 ? r : 0;
 }
@@ -76,6 +99,13 @@ static void *emul_map(void *ctx, uint64_t gpa, bool write)
 	struct likex_vcpu *v = ctx;
 
 	return v->cfg.map(v->cfg.ctx, gpa, write);
+}
+
+static void emul_dirty(void *ctx, uint64_t gpa, uint32_t len)
+{
+	struct likex_vcpu *v = ctx;
+
+	v->cfg.dirty(v->cfg.ctx, gpa, len);
 }
 
 static int fpu_fetch(struct likex_vcpu *v)
@@ -545,7 +575,7 @@ static int run_kernel(struct likex_vcpu *v)
 		return r;
 	v->cfg.run->kvm_valid_regs |= v->synced;
 	v->fpu_valid = false;
-	r = v->cfg.ops->run(v->cfg.handle);
+	r = v->ops.run(v->cfg.handle);
 	return r < 0 ? r : 0;
 }
 
@@ -608,7 +638,7 @@ void likex_vcpu_invalidate(struct likex_vcpu *v)
 
 void likex_vcpu_error(const struct likex_vcpu *v, struct likex_vcpu_error *error)
 {
-	*error = v->error;
+	sized_fill(error, &v->error, sizeof(v->error));
 }
 
 void likex_vcpu_get_stats(const struct likex_vcpu *v,
@@ -625,31 +655,48 @@ static void state_init(struct likex_vcpu *v)
 	v->regs = v->synced & KVM_SYNC_X86_REGS ? &in_run->regs : &v->copy.regs;
 	v->sregs = v->synced & KVM_SYNC_X86_SREGS ? &in_run->sregs : &v->copy.sregs;
 	v->events = v->synced & KVM_SYNC_X86_EVENTS ? &in_run->events : &v->copy.events;
-	v->step.regs = v->regs;
-	v->step.sregs = v->sregs;
+	v->step.size = sizeof(v->step);
+	v->step.regs = (struct likex_regs *)v->regs;
+	v->step.sregs = (struct likex_sregs *)v->sregs;
+}
+
+/* Each structure's members that there were from the beginning. */
+#define CONFIG_LEAST (offsetof(struct likex_vcpu_config, emul) + sizeof(void *))
+#define OPS_LEAST sizeof(struct likex_vcpu_ops)
+
+static int take_config(struct likex_vcpu *v, const struct likex_vcpu_config *config)
+{
+	struct likex_emul_ops ops = {
+		.size = sizeof(ops), .map = emul_map, .fpu_get = emul_fpu_get,
+		.fpu_put = emul_fpu_put, .pkru = emul_pkru,
+	};
+	int r;
+
+	r = sized_copy(&v->cfg, sizeof(v->cfg), config, CONFIG_LEAST);
+	if (!r)
+		r = sized_copy(&v->ops, sizeof(v->ops), v->cfg.ops, OPS_LEAST);
+	if (r)
+		return r;
+	if (!v->ops.run || !v->ops.ioctl || !v->cfg.run || !v->cfg.map)
+		return -EINVAL;
+	ops.generation = v->cfg.generation;
+	if (v->cfg.dirty)
+		ops.dirty = emul_dirty;
+	v->emul = likex_emul_new(&ops, v, v->cfg.emul);
+	return v->emul ? 0 : -errno;
 }
 
 struct likex_vcpu *likex_vcpu_new(const struct likex_vcpu_config *config)
 {
-	struct likex_vcpu *v;
+	struct likex_vcpu *v = calloc(1, sizeof(*v));
+	int r;
 
-	if (!config || !config->ops || !config->ops->run || !config->ops->ioctl ||
-	    !config->run || !config->map) {
-		errno = EINVAL;
-		return NULL;
-	}
-	v = calloc(1, sizeof(*v));
 	if (!v)
 		return NULL;
-	v->cfg = *config;
-	v->emul_ops.map = emul_map;
-	v->emul_ops.fpu_get = emul_fpu_get;
-	v->emul_ops.fpu_put = emul_fpu_put;
-	v->emul_ops.pkru = emul_pkru;
-	v->emul_ops.generation = config->generation;
-	v->emul = likex_emul_new(&v->emul_ops, v, config->emul);
-	if (!v->emul) {
+	r = take_config(v, config);
+	if (r) {
 		free(v);
+		errno = -r;
 		return NULL;
 	}
 	state_init(v);

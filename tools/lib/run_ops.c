@@ -48,7 +48,7 @@ static int kvm_ioctl(void *handle, unsigned long cmd, void *arg)
 const struct likex_vcpu_ops *likex_ops_session(void)
 {
 	static const struct likex_vcpu_ops ops = {
-		.run = session_run, .ioctl = session_ioctl,
+		.size = sizeof(ops), .run = session_run, .ioctl = session_ioctl,
 	};
 
 	return &ops;
@@ -57,7 +57,7 @@ const struct likex_vcpu_ops *likex_ops_session(void)
 const struct likex_vcpu_ops *likex_ops_kvm(void)
 {
 	static const struct likex_vcpu_ops ops = {
-		.run = kvm_run, .ioctl = kvm_ioctl,
+		.size = sizeof(ops), .run = kvm_run, .ioctl = kvm_ioctl,
 	};
 
 	return &ops;

@@ -6,16 +6,16 @@
  */
 #include "internal.h"
 
-/* kvm_segment.type */
+/* likex_segment.type */
 #define TYPE_CODE        8
 #define TYPE_EXPAND_DOWN 4	/* data */
 #define TYPE_WRITABLE    2	/* data */
 #define TYPE_READABLE    2	/* code */
 
-struct kvm_segment *segment(struct likex_emul *e, unsigned int seg)
+struct likex_segment *segment(struct likex_emul *e, unsigned int seg)
 {
-	struct kvm_sregs *s = e->sregs;
-	struct kvm_segment *const segs[] = {
+	struct likex_sregs *s = e->sregs;
+	struct likex_segment *const segs[] = {
 		[SEG_ES] = &s->es, [SEG_CS] = &s->cs, [SEG_SS] = &s->ss,
 		[SEG_DS] = &s->ds, [SEG_FS] = &s->fs, [SEG_GS] = &s->gs,
 	};
@@ -28,7 +28,7 @@ static int segment_fault(struct likex_emul *e, unsigned int seg)
 	return emul_fault(e, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
 }
 
-static bool type_denies(const struct kvm_segment *s, bool write)
+static bool type_denies(const struct likex_segment *s, bool write)
 {
 	if (s->unusable || !s->present)
 		return true;
@@ -37,7 +37,7 @@ static bool type_denies(const struct kvm_segment *s, bool write)
 	return write && !(s->type & TYPE_WRITABLE);
 }
 
-static bool limit_denies(const struct kvm_segment *s, u64 off, unsigned int len)
+static bool limit_denies(const struct likex_segment *s, u64 off, unsigned int len)
 {
 	u64 last = off + len - 1;
 
@@ -87,7 +87,7 @@ static int linear_64(struct likex_emul *e, unsigned int seg, const struct piece 
 static int linear_legacy(struct likex_emul *e, unsigned int seg, const struct piece *p,
 			 u32 access, u64 *lin)
 {
-	const struct kvm_segment *s = segment(e, seg);
+	const struct likex_segment *s = segment(e, seg);
 
 	*lin = (u32)(s->base + p->off);
 	if (!e->mode.real && type_denies(s, access & PF_W))

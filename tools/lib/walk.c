@@ -164,6 +164,7 @@ static int set_flags(struct likex_emul *e, const struct walk *w, u64 flags)
 		return 0;
 	if (!host_cmpxchg(host, w->fmt->entry, &w->pte, &new))
 		return EMUL_RETRY;
+	written(e, w->gpa, w->fmt->entry);
 	return 0;
 }
 

@@ -129,6 +129,7 @@ static int kernel_ioctl(void *handle, unsigned long cmd, void *arg)
 }
 
 static const struct likex_vcpu_ops kernel_ops = {
+	.size = sizeof(kernel_ops),
 	.run = kernel_run, .ioctl = kernel_ioctl,
 };
 
@@ -285,6 +286,7 @@ static void memory_set(int vm_fd, const struct kvm_userspace_memory_region *r)
 static bool vcpu_ready(struct vcpu *v)
 {
 	struct likex_vcpu_config config = {
+		.size = sizeof(config),
 		.ops = &kernel_ops, .handle = &v->handle, .map = guest_memory,
 		.ctx = v->vm, .generation = &v->vm->generation,
 		.sync_regs = v->vm->sync_regs,

@@ -198,6 +198,7 @@ static void cpu_create(struct cpu *c, struct vm *vm, unsigned int id)
 static void cpu_start(struct cpu *c, struct vm *vm, u8 *memory)
 {
 	struct likex_vcpu_config config = {
+		.size = sizeof(config),
 		.ops = c->ops, .handle = &c->handle, .run = c->run, .map = map, .ctx = memory,
 	};
 
@@ -255,7 +256,7 @@ static bool result_ok(struct cpu *c, const struct row *row)
 	cpu_ioctl(c, KVM_GET_REGS, &regs, "KVM_GET_REGS");
 	memcpy(&data, c->memory + DATA, sizeof(data));
 	regs.rflags &= FLAGS;
-	print_regs(" ", &regs);
+	print_regs(" ", (const struct likex_regs *)&regs);
 	printf("  data %016llx\n", (unsigned long long)data);
 	return regs.rip == CODE + row->len + 1 && regs.rsp == STACK &&
 	       regs.rax == row->rax && regs.rcx == row->rcx && regs.rsi == row->rsi &&
@@ -280,7 +281,7 @@ static bool row_ok(struct cpu *c, const struct row *row)
 /* What the library does not know it refuses, with the bytes and where they are. */
 static bool refused(struct cpu *c)
 {
-	struct likex_vcpu_error error;
+	struct likex_vcpu_error error = { .size = sizeof(error) };
 
 	printf("unknown, vCPU %u\n", c->id);
 	load(c, unknown, sizeof(unknown));

@@ -127,7 +127,7 @@ static void map_everything(struct rig *r, u64 gpa)
 	}
 }
 
-static u64 *reg_of(struct kvm_regs *r, ZydisRegister reg)
+static u64 *reg_of(struct likex_regs *r, ZydisRegister reg)
 {
 	static const u8 order[] = { 0, 2, 3, 1, 6, 7, 4, 5 };
 	unsigned int n = ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(
@@ -151,7 +151,7 @@ static const ZydisDecodedOperand *memory_operand(const struct insn *in)
 }
 
 /* Registers like a kernel's, so that the operand is at ARENA + 0x100. */
-static bool aim(const struct insn *in, struct kvm_regs *r)
+static bool aim(const struct insn *in, struct likex_regs *r)
 {
 	const ZydisDecodedOperandMem *m = &memory_operand(in)->mem;
 	u64 disp = m->disp.has_displacement ? m->disp.value : 0;
@@ -187,7 +187,7 @@ static void fill(u8 *page)
 }
 
 static int emulate(struct forms *f, const struct insn *in, enum page_kind kind,
-		   const struct kvm_regs *before)
+		   const struct likex_regs *before)
 {
 	struct likex_trap trap = { .insn_len = LIKEX_INSN_MAX };
 	struct rig *r = &f->rig;
@@ -225,7 +225,7 @@ static u64 undefined_flags(const struct insn *in)
 }
 
 static void check_natively(struct forms *f, const struct insn *in,
-			   const struct kvm_regs *before)
+			   const struct likex_regs *before)
 {
 	struct native_state s = {
 		.regs = *before, .xstate = 7 & native_xstate(), .x87 = { 0x7f, 3 },
@@ -264,7 +264,7 @@ static bool touches_nothing(const struct insn *in)
 
 static void check(struct forms *f, const struct insn *in)
 {
-	struct kvm_regs before, after;
+	struct likex_regs before, after;
 	u8 page[RIG_PAGE];
 	bool can_run = aim(in, &before);
 	int res;

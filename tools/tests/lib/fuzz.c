@@ -36,11 +36,12 @@ struct input {
 struct vm {
 	struct input in;
 	u8 memory[MEMORY];
+	u8 told[MEMORY];	/* @memory, as far as its changes are told of */
 	u8 xsave[4096] __attribute__((aligned(64)));
 	u64 generation;
 	unsigned int io_at, calls;
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
+	struct likex_regs regs;
+	struct likex_sregs sregs;
 };
 
 #define CHECK(x) do { if (!(x)) __builtin_trap(); } while (0)
@@ -120,7 +121,7 @@ static int bulk(void *ctx, const struct likex_bulk *b)
 	return i;
 }
 
-static int vm_fpu_get(void *ctx, struct likex_fpu *fpu)
+static int get_fpu(void *ctx, struct likex_fpu *fpu)
 {
 	struct vm *v = ctx;
 
@@ -129,6 +130,14 @@ static int vm_fpu_get(void *ctx, struct likex_fpu *fpu)
 	fpu->xsave = v->xsave;
 	fpu->xcr0 = v->in.policy & 4 ? 7 : 0xe7;
 	return 0;
+}
+
+static void dirty(void *ctx, uint64_t gpa, uint32_t len)
+{
+	struct vm *v = ctx;
+
+	CHECK(len && (gpa & PAGE_MASK) + len <= PAGE_SIZE);
+	memcpy(v->told + gpa, v->memory + gpa, len);
 }
 
 static int pkru(void *ctx, uint32_t *value)
@@ -141,14 +150,14 @@ static int pkru(void *ctx, uint32_t *value)
 
 static void set_segments(struct vm *v, unsigned int bits)
 {
-	struct kvm_sregs *s = &v->sregs;
-	struct kvm_segment *segs[] = { &s->es, &s->cs, &s->ss, &s->ds, &s->fs, &s->gs };
+	struct likex_sregs *s = &v->sregs;
+	struct likex_segment *segs[] = { &s->es, &s->cs, &s->ss, &s->ds, &s->fs, &s->gs };
 	unsigned int i;
 
 	for (i = 0; i < 6; i++) {
 		u8 b = v->in.segments[i];
 
-		*segs[i] = (struct kvm_segment){
+		*segs[i] = (struct likex_segment){
 			.base = (u64)(b >> 4) << 12, .present = 1, .s = 1, .g = 1,
 			.limit = b & 4 ? 0xfff0 : bits == 16 ? 0xffff : 0xffffffff,
 			.type = b & 2 ? (b & 8 ? 7 : 1) : 3, .db = bits == 32,
@@ -161,7 +170,7 @@ static void set_segments(struct vm *v, unsigned int bits)
 	s->gdt.base = s->ldt.base = 0x3000;
 	s->gdt.limit = 0x7f;
 	s->ldt.limit = 0x3f;
-	s->tr = (struct kvm_segment){
+	s->tr = (struct likex_segment){
 		.base = 0x4000, .limit = 0x200, .type = 11, .present = 1,
 	};
 }
@@ -174,7 +183,7 @@ static void set_mode(struct vm *v)
 		{ 64, 1, 0x20, 5 }, { 32, 1, 0x20, 5 },
 	};
 	unsigned int m = v->in.mode & 7;
-	struct kvm_sregs *s = &v->sregs;
+	struct likex_sregs *s = &v->sregs;
 	u8 c = v->in.control;
 
 	set_segments(v, modes[m].bits);
@@ -240,7 +249,7 @@ static void load_code(struct vm *v)
 }
 
 static bool finished(struct vm *v, struct likex_emul *e, struct likex_step *st,
-		     const struct kvm_regs *before)
+		     const struct likex_regs *before)
 {
 	int r = likex_emul_step(e, st);
 
@@ -266,12 +275,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct vm v;
 	struct likex_emul_ops ops = {
-		.map = map, .io = io_now, .fpu_get = vm_fpu_get, .pkru = pkru,
+		.size = sizeof(ops),
+		.map = map, .io = io_now, .fpu_get = get_fpu, .pkru = pkru,
+		.dirty = dirty,
 	};
-	struct likex_emul_config cfg = { .maxphyaddr = 40, .features = 1 };
-	struct likex_step st = { .regs = &v.regs, .sregs = &v.sregs };
+	struct likex_emul_config cfg = { .size = sizeof(cfg), .maxphyaddr = 40, .features = 1 };
+	struct likex_step st = { .size = sizeof(st), .regs = &v.regs, .sregs = &v.sregs };
 	struct likex_trap trap = { 0 };
-	struct kvm_regs before;
+	struct likex_regs before;
 	struct likex_emul *e;
 	unsigned int i;
 
@@ -296,6 +307,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	e = likex_emul_new(&ops, &v, &cfg);
 	CHECK(e);
 	before = v.regs;
+	memcpy(v.told, v.memory, sizeof(v.told));
 	/* Twice, so that the second finds the caches filled. */
 	for (i = 0; i < 200 && !finished(&v, e, &st, &before); i++)
 		;
@@ -303,6 +315,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	v.regs = before;
 	for (i = 0; i < 200 && !finished(&v, e, &st, &before); i++)
 		;
+	CHECK(!memcmp(v.told, v.memory, sizeof(v.told)));
 	likex_emul_free(e);
 	return 0;
 }

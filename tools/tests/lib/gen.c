@@ -194,8 +194,8 @@ static const struct tmpl templates[] = {
 	BCAST("vpbroadcastd", 0x58, 4, T_L256), BCAST("vpbroadcastq", 0x59, 8, T_L256),
 };
 
-/* Registers of struct kvm_regs by their encoding. */
-static u64 *reg_of(struct kvm_regs *r, unsigned int n)
+/* Registers of struct likex_regs by their encoding. */
+static u64 *reg_of(struct likex_regs *r, unsigned int n)
 {
 	static const u8 order[] = { 0, 2, 3, 1, 6, 7, 4, 5 };
 

@@ -40,7 +40,7 @@ struct gen_case {
 	u8 code[16];
 	unsigned int len;
 	unsigned int bits;
-	struct kvm_regs regs;
+	struct likex_regs regs;
 	u64 undefined;		/* flags that the manual leaves undefined */
 	bool result_undefined;
 	bool string32;		/* string with 32-bit addresses in 64-bit code */

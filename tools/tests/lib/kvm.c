@@ -114,6 +114,7 @@ static void vcpu_setup(struct machine *m)
 static void use_library(struct machine *m)
 {
 	struct likex_vcpu_config config = {
+		.size = sizeof(config),
 		.ops = likex_ops_kvm(), .handle = &m->handle, .run = m->run,
 		.map = map, .ctx = m->memory,
 	};

@@ -46,8 +46,8 @@ struct area {
 /* A signal handler has no other way to its data. */
 static struct {
 	struct likex_emul *emul;
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
+	struct likex_regs regs;
+	struct likex_sregs sregs;
 	struct likex_fpu fpu;
 	struct area dev[2];
 	u64 emulated, refused, faults, transactions;
@@ -105,7 +105,7 @@ static const u8 greg_order[] = {
 
 static int emulate(ucontext_t *uc)
 {
-	struct likex_step step = { .regs = &g.regs, .sregs = &g.sregs };
+	struct likex_step step = { .size = sizeof(step), .regs = &g.regs, .sregs = &g.sregs };
 	greg_t *r = uc->uc_mcontext.gregs;
 	u64 *regs = (u64 *)(void *)&g.regs;
 	const u8 *code = (const u8 *)r[REG_RIP];
@@ -374,15 +374,15 @@ static u64 read_xcr0(void)
 static void machine(void)
 {
 	static u8 stack[1 << 18];
-	static const struct likex_emul_ops ops = { .map = map, .io = io, .fpu_get = fpu_get };
-	struct kvm_segment flat = {
+	static const struct likex_emul_ops ops = { .size = sizeof(ops), .map = map, .io = io, .fpu_get = fpu_get };
+	struct likex_segment flat = {
 		.limit = 0xffffffff, .type = 3, .present = 1, .dpl = 3, .s = 1, .g = 1, .db = 1,
 	};
 	struct sigaction sa = {
 		.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
 	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
-	struct kvm_sregs *s = &g.sregs;
+	struct likex_sregs *s = &g.sregs;
 
 	g.emul = likex_emul_new(&ops, NULL, NULL);
 	if (!g.emul) {

@@ -124,6 +124,7 @@ static void processor_init(struct test *t, bool pretend_rsp)
 static void machine_init(struct test *t)
 {
 	struct likex_emul_config cfg = {
+		.size = sizeof(cfg),
 		.maxphyaddr = 52, .features = LIKEX_FEATURE_1G_PAGES,
 		.refuse = LIKEX_REFUSE_EXIT, .vendor = native_vendor(),
 	};
@@ -301,6 +302,7 @@ static int emulate(struct test *t)
 
 	r->regs = t->in.regs;
 	r->pull = rng_one_in(&t->gen.rng, 2);
+	r->lazy = rng_one_in(&t->gen.rng, 2);
 	r->io_count = 0;
 	do {
 		res = rig_step(r);
@@ -769,6 +771,8 @@ static bool one(struct test *t)
 	}
 	take_explained_fault(t);
 	ok = check(t->result != LIKEX_UNSUPPORTED, "emulated", 1, 0);
+	ok &= check(!t->rig.lazy_error, "registers on demand", 1, 0);
+	t->rig.lazy_error = false;
 	ok &= same_fault(t);
 	ok &= same_regs(t);
 	ok &= same_vectors(t);

@@ -9,7 +9,7 @@
 
 /* Registers on the way in; registers and the exception on the way out. */
 struct native_state {
-	struct kvm_regs regs;
+	struct likex_regs regs;
 	u8 vec[32][64];		/* ZMM0-31; only as much as the processor has */
 	u64 mask[8];		/* K0-7 */
 	u8 x87[160];		/* as in an FXSAVE image, with MXCSR */
@@ -27,7 +27,7 @@ struct native_mode {
 	u64 seg_base[6];	/* ES CS SS DS FS GS */
 	u64 usable;		/* overrides to generate, a bit each */
 	bool stack16;		/* SS has 16-bit offsets */
-	struct kvm_segment seg[6];
+	struct likex_segment seg[6];
 };
 
 /* Returns false, with a message, if this processor cannot run the cases. */
@@ -35,7 +35,7 @@ bool native_init(u64 gs_base);
 bool native_is_amd(void);
 void native_mode(struct native_mode *m, unsigned int bits, struct rng *g,
 		 u64 arena, u64 code);
-void native_sregs(const struct native_mode *m, struct kvm_sregs *s);
+void native_sregs(const struct native_mode *m, struct likex_sregs *s);
 void native_run(const struct native_mode *m, struct native_state *s);
 /* From now on, play a processor that checks RSP, of so many bits, when it returns to user mode. */
 void native_pretend_rsp_checked(unsigned int va_bits);

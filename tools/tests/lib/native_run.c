@@ -307,7 +307,7 @@ static void ldt_write(unsigned int i, u64 arena, u64 code)
 	}
 }
 
-static struct kvm_segment ldt_segment(unsigned int i, u64 arena, u64 code)
+static struct likex_segment ldt_segment(unsigned int i, u64 arena, u64 code)
 {
 	u32 limit = ldt[i].limit;
 	u8 type = 1;
@@ -316,7 +316,7 @@ static struct kvm_segment ldt_segment(unsigned int i, u64 arena, u64 code)
 		ldt[i].contents == CONTENTS_DOWN ? 4 : 0;
 	if (ldt[i].contents == CONTENTS_CODE || !ldt[i].read_only)
 		type |= 2;
-	return (struct kvm_segment){
+	return (struct likex_segment){
 		.base = ldt_base(i, arena, code), .selector = i << 3 | 7,
 		.limit = ldt[i].in_pages ? limit << 12 | 0xfff : limit,
 		.type = type, .present = 1, .dpl = 3, .db = ldt[i].wide, .s = 1,
@@ -361,7 +361,7 @@ static void mode_ldt(struct native_mode *m, struct rng *rng, u64 arena, u64 code
 	for (i = 0; i < 6; i++)
 		m->seg[i] = ldt_segment(entry[i], arena, code);
 	/* FS is the C library's: here a null selector. */
-	m->seg[4] = (struct kvm_segment){ .unusable = 1 };
+	m->seg[4] = (struct likex_segment){ .unusable = 1 };
 	m->stack16 = !m->seg[2].db;
 }
 
@@ -370,7 +370,7 @@ static void mode_flat(struct native_mode *m)
 	unsigned int i;
 
 	for (i = 0; i < 6; i++)
-		m->seg[i] = (struct kvm_segment){
+		m->seg[i] = (struct likex_segment){
 			.selector = g.sel[i], .limit = 0xffffffff, .type = 3,
 			.present = 1, .dpl = 3, .s = 1, .g = 1, .db = 1,
 		};
@@ -403,7 +403,7 @@ void native_mode(struct native_mode *m, unsigned int bits, struct rng *rng,
 	m->usable = 0x3f;
 }
 
-void native_sregs(const struct native_mode *m, struct kvm_sregs *s)
+void native_sregs(const struct native_mode *m, struct likex_sregs *s)
 {
 	s->es = m->seg[0];
 	s->cs = m->seg[1];

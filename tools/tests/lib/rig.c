@@ -88,6 +88,7 @@ static int rig_pkru(void *ctx, uint32_t *pkru)
 }
 
 static const struct likex_emul_ops rig_ops = {
+	.size = sizeof(rig_ops),
 	.map = rig_map,
 	.io = rig_io_now,
 	.fpu_get = rig_fpu_get,
@@ -106,10 +107,21 @@ static void *xalloc(size_t n, size_t size)
 	return p;
 }
 
+void rig_context(struct rig *r)
+{
+	likex_emul_free(r->emul);
+	r->emul = likex_emul_new(&r->ops, r, &r->config);
+	if (!r->emul) {
+		fprintf(stderr, "no emulator context\n");
+		exit(2);
+	}
+}
+
 void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config)
 {
 	/* A refusal shows, whatever the privilege level. */
 	static const struct likex_emul_config plain = {
+		.size = sizeof(plain),
 		.maxphyaddr = 52, .features = LIKEX_FEATURE_1G_PAGES,
 		.refuse = LIKEX_REFUSE_EXIT,
 	};
@@ -123,11 +135,9 @@ void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config)
 	memcpy(r->xsave + 24, "\x80\x1f", 2);	/* MXCSR as at reset */
 	r->ops = rig_ops;
 	r->ops.generation = &r->generation;
-	r->emul = likex_emul_new(&r->ops, r, config ? config : &plain);
-	if (!r->emul) {
-		fprintf(stderr, "no emulator context\n");
-		exit(2);
-	}
+	r->config = config ? *config : plain;
+	rig_context(r);
+	r->step.size = sizeof(r->step);
 	r->step.regs = &r->regs;
 	r->step.sregs = &r->sregs;
 	r->regs.rflags = 2;
@@ -136,14 +146,15 @@ void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config)
 void rig_destroy(struct rig *r)
 {
 	likex_emul_free(r->emul);
+	likex_emul_free(r->lazy_emul);
 	free(r->mem);
 	free(r->kind);
 }
 
-static struct kvm_segment flat(unsigned int type, unsigned int bits,
+static struct likex_segment flat(unsigned int type, unsigned int bits,
 			       unsigned int dpl)
 {
-	return (struct kvm_segment){
+	return (struct likex_segment){
 		.limit = bits == 16 ? 0xffff : 0xffffffff, .type = type,
 		.present = 1, .dpl = dpl, .db = bits == 32, .s = 1,
 		.l = bits == 64 && (type & 8), .g = bits != 16,
@@ -152,7 +163,7 @@ static struct kvm_segment flat(unsigned int type, unsigned int bits,
 
 void rig_mode(struct rig *r, unsigned int bits, unsigned int cpl)
 {
-	struct kvm_sregs *s = &r->sregs;
+	struct likex_sregs *s = &r->sregs;
 
 	memset(s, 0, sizeof(*s));
 	s->cs = flat(11, bits, cpl);
@@ -181,10 +192,87 @@ u8 *rig_at(struct rig *r, u64 gpa)
 	return r->mem + gpa;
 }
 
+/* Members of struct likex_sregs, in the order of their bits. */
+static const struct { u16 at, len; } state_parts[] = {
+#define PART(name) { offsetof(struct likex_sregs, name), sizeof(((struct likex_sregs *)0)->name) }
+	PART(es), PART(cs), PART(ss), PART(ds), PART(fs), PART(gs), PART(tr), PART(ldt),
+	PART(gdt), { offsetof(struct likex_sregs, cr0), 6 * 8 },
+};
+
+/* Copy the registers in @which. */
+static void state_copy(struct likex_regs *regs, struct likex_sregs *sregs,
+		       const struct rig *r, bool back, u64 which)
+{
+	u8 *to = (u8 *)sregs;
+	const u8 *from = (const u8 *)(back ? &r->lazy_sregs : &r->sregs);
+	const u64 *values = (const u64 *)(back ? &r->lazy_regs : &r->regs);
+	unsigned int i;
+
+	for (i = 0; i < 18; i++)
+		if (which >> i & 1)
+			((u64 *)regs)[i] = values[i];
+	for (i = 0; i < ARRAY_SIZE(state_parts); i++)
+		if (which >> (18 + i) & 1)
+			memcpy(to + state_parts[i].at, from + state_parts[i].at, state_parts[i].len);
+}
+
+static int rig_regs(void *ctx, struct likex_step *step, uint64_t want)
+{
+	struct rig *r = ctx;
+
+	if (step->regs != &r->lazy_regs || !want || (want & step->have))
+		r->lazy_error = true;
+	state_copy(&r->lazy_regs, &r->lazy_sregs, r, false, want);
+	return 0;
+}
+
+/* What was not asked for must be as it was; what has changed is told. */
+static void lazy_check(struct rig *r, u64 changed)
+{
+	struct likex_regs regs;
+	struct likex_sregs sregs;
+
+	memset(&regs, 0x5a, sizeof(regs));
+	memset(&sregs, 0x5a, sizeof(sregs));
+	state_copy(&regs, &sregs, r, false, r->step.have);
+	state_copy(&regs, &sregs, r, true, changed);
+	if (memcmp(&regs, &r->lazy_regs, sizeof(regs)) ||
+	    memcmp(&sregs, &r->lazy_sregs, sizeof(sregs)))
+		r->lazy_error = true;
+	state_copy(&r->regs, &r->sregs, r, true, changed);
+}
+
+static int lazy_step(struct rig *r)
+{
+	struct likex_emul_ops ops = r->ops;
+	u64 changed = 0;
+	int res;
+
+	if (!r->lazy_emul) {
+		ops.regs = rig_regs;
+		r->lazy_emul = likex_emul_new(&ops, r, &r->config);
+	}
+	memset(&r->lazy_regs, 0x5a, sizeof(r->lazy_regs));
+	memset(&r->lazy_sregs, 0x5a, sizeof(r->lazy_sregs));
+	r->step.regs = &r->lazy_regs;
+	r->step.sregs = &r->lazy_sregs;
+	r->step.have = 0;
+	while ((res = likex_emul_step(r->lazy_emul, &r->step)) == LIKEX_IO) {
+		changed |= r->step.changed;
+		rig_io(r, &r->step.io);
+	}
+	lazy_check(r, changed | r->step.changed);
+	r->step.regs = &r->regs;
+	r->step.sregs = &r->sregs;
+	return res;
+}
+
 int rig_step(struct rig *r)
 {
 	int res;
 
+	if (r->lazy)
+		return lazy_step(r);
 	for (;;) {
 		res = likex_emul_step(r->emul, &r->step);
 		if (res != LIKEX_IO)
@@ -366,17 +454,16 @@ const char *const reg_names[REG_NAMES] = {
 	"r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
 };
 
-void print_regs(const char *what, const struct kvm_regs *r)
+void print_regs(const char *what, const struct likex_regs *r)
 {
-	printf("%s\n"
-	       "  rax %016llx rbx %016llx rcx %016llx rdx %016llx\n"
-	       "  rsi %016llx rdi %016llx rsp %016llx rbp %016llx\n"
-	       "  r8  %016llx r9  %016llx r10 %016llx r11 %016llx\n"
-	       "  r12 %016llx r13 %016llx r14 %016llx r15 %016llx\n"
-	       "  rip %016llx rflags %llx\n", what,
-	       r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rsp, r->rbp,
-	       r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15,
-	       r->rip, r->rflags);
+	const u64 *v = (const u64 *)r;
+	unsigned int i;
+
+	printf("%s\n", what);
+	for (i = 0; i < REG_NAMES; i++)
+		printf("  %-3s %016llx%s", reg_names[i], (unsigned long long)v[i],
+		       i % 4 == 3 ? "\n" : "");
+	printf(" rflags %llx\n", (unsigned long long)r->rflags);
 }
 
 const char *result_str(int result)

@@ -31,10 +31,16 @@ enum page_kind { PAGE_NONE, PAGE_RAM, PAGE_ROM, PAGE_DEV };
 struct rig {
 	struct likex_emul *emul;
 	struct likex_emul_ops ops;
+	struct likex_emul_config config;
 	uint64_t generation;
 	struct likex_step step;
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
+	/* With @lazy, registers come on demand: what is not asked for is not there. */
+	bool lazy, lazy_error;
+	struct likex_emul *lazy_emul;
+	struct likex_regs lazy_regs;
+	struct likex_sregs lazy_sregs;
+	struct likex_regs regs;
+	struct likex_sregs sregs;
 	u8 xsave[4096] __attribute__((aligned(64)));
 	u64 xcr0;
 	u32 pkru;
@@ -62,6 +68,8 @@ struct tables {
 
 /* @config: NULL for one that hands out every refusal. */
 void rig_init(struct rig *r, u64 pages, const struct likex_emul_config *config);
+/* Have a new context, after a change of @ops or @config. */
+void rig_context(struct rig *r);
 void rig_destroy(struct rig *r);
 /* Flat segments and control registers for a mode; no paging but in 64. */
 void rig_mode(struct rig *r, unsigned int bits, unsigned int cpl);
@@ -97,12 +105,12 @@ struct options {
 };
 void options_parse(struct options *o, int argc, char **argv);
 
-/* Names of the registers in struct kvm_regs, in its order, up to RIP. */
+/* Names of the registers in struct likex_regs, in its order, up to RIP. */
 #define REG_NAMES 17
 extern const char *const reg_names[REG_NAMES];
 
 void print_bytes(const char *what, const u8 *p, unsigned int n);
-void print_regs(const char *what, const struct kvm_regs *r);
+void print_regs(const char *what, const struct likex_regs *r);
 const char *result_str(int result);
 void disassemble(char *to, size_t size, const u8 *code, unsigned int len,
 		 unsigned int bits);

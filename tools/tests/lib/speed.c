@@ -117,12 +117,12 @@ int main(int argc, char **argv)
 		.count = 1000, .extra = "hit",
 		.extra_name = "which", .extra_help = "hit (default), miss, rep, bulk or memory",
 	};
-	struct likex_emul_ops ops = { .map = map, .io = io, .generation = &generation };
+	struct likex_emul_ops ops = { .size = sizeof(ops), .map = map, .io = io, .generation = &generation };
 	static struct machine m;
-	struct likex_emul_stats stats;
+	struct likex_emul_stats stats = { .size = sizeof(stats) };
 	struct rig mode;
-	struct kvm_regs regs = { .rflags = 2, .rax = 1 };
-	struct likex_step st = { .regs = &regs, .sregs = &mode.sregs };
+	struct likex_regs regs = { .rflags = 2, .rax = 1 };
+	struct likex_step st = { .size = sizeof(st), .regs = &regs, .sregs = &mode.sregs };
 	const struct kind *k;
 	struct likex_trap trap;
 	struct likex_emul *e;

@@ -31,7 +31,7 @@ static void *map(void *ctx, uint64_t gpa, bool write)
 	return gpa < MEMORY ? s->memory + gpa : NULL;
 }
 
-static const struct likex_emul_ops ops = { .map = map };
+static const struct likex_emul_ops ops = { .size = sizeof(ops), .map = map };
 
 /* lock inc qword [rdi]; lock xadd [rdi], rax; lock add dword [rdi], 1 */
 static const struct { u8 code[8], len; } insns[] = {
@@ -49,9 +49,9 @@ static void clear_flags(struct shared *s)
 static void *run(void *arg)
 {
 	struct vcpu *v = arg;
-	struct kvm_regs regs = { .rflags = 2, .rdi = DATA };
+	struct likex_regs regs = { .rflags = 2, .rdi = DATA };
 	struct rig mode;
-	struct likex_step st = { .regs = &regs, .sregs = &mode.sregs };
+	struct likex_step st = { .size = sizeof(st), .regs = &regs, .sregs = &mode.sregs };
 	struct likex_emul *e = likex_emul_new(&ops, v->shared, NULL);
 	u64 i;
 

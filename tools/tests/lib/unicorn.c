@@ -71,7 +71,7 @@ struct test {
 	struct gen gen;
 	struct rig rig;
 	struct gen_case c;
-	struct kvm_regs in, out;
+	struct likex_regs in, out;
 	struct tables tables;
 	enum machine machine;
 	uc_engine *uc;
@@ -183,7 +183,7 @@ static void build_tables(struct test *t)
 static void choose_control(struct test *t)
 {
 	struct rng *g = &t->gen.rng;
-	struct kvm_sregs *s = &t->rig.sregs;
+	struct likex_sregs *s = &t->rig.sregs;
 
 	if (!paged(t))
 		return;
@@ -196,7 +196,7 @@ static void choose_control(struct test *t)
 
 static void load_control(struct test *t)
 {
-	const struct kvm_sregs *s = &t->rig.sregs;
+	const struct likex_sregs *s = &t->rig.sregs;
 
 	if (!paged(t))
 		return;
@@ -479,7 +479,8 @@ static void describe(struct test *t)
 	printf("operand at %llx, emulator: %s, vector %u, CR2 %llx; cr0 %llx cr4 %llx efer %llx\n",
 	       (unsigned long long)t->c.operand, result_str(t->result),
 	       t->rig.step.fault.vector, (unsigned long long)t->rig.step.fault.cr2,
-	       t->rig.sregs.cr0, t->rig.sregs.cr4, t->rig.sregs.efer);
+	       (unsigned long long)t->rig.sregs.cr0, (unsigned long long)t->rig.sregs.cr4,
+	       (unsigned long long)t->rig.sregs.efer);
 	printf("unicorn: exception %d, CR2 %llx\n", t->trap, (unsigned long long)t->cr2);
 	if (paged(t) && t->c.operand < MEMORY)
 		print_bytes("entry:", tables_entry(&t->tables, t->c.operand, 1), 8);
@@ -519,7 +520,7 @@ static void open_machine(struct test *t, enum machine m)
 		UC_X86_REG_ES, UC_X86_REG_CS, UC_X86_REG_SS, UC_X86_REG_DS,
 		UC_X86_REG_FS, UC_X86_REG_GS,
 	};
-	struct kvm_segment *segs[6];
+	struct likex_segment *segs[6];
 	unsigned int i;
 	uc_hook hook, code;
 

@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 		{ "vectors and x87", unit_vec },
 		{ "faults", unit_fault }, { "transactions", unit_io },
 		{ "edges", unit_edge }, { "vendors", unit_vendor },
-		{ "repeated", unit_repeat },
+		{ "repeated", unit_repeat }, { "interface", unit_api },
 		{ "vcpu run", unit_run }, { "preload", unit_preload },
 	};
 	struct unit u = { 0 };

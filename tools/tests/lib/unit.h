@@ -26,6 +26,7 @@ void unit_io(struct unit *u);
 void unit_edge(struct unit *u);
 void unit_vendor(struct unit *u);
 void unit_repeat(struct unit *u);
+void unit_api(struct unit *u);
 void unit_run(struct unit *u);
 void unit_preload(struct unit *u);
 

@@ -26,7 +26,7 @@
 static void expect_fault(struct unit *u, struct rig *r, unsigned int vector, int error)
 {
 	struct likex_step *st = &r->step;
-	struct kvm_regs before = r->regs;
+	struct likex_regs before = r->regs;
 
 	if (!EXPECT_EQ(u, LIKEX_FAULT, rig_step(r)))
 		return;
@@ -46,7 +46,7 @@ static void ports_count_0(struct unit *u)
 
 	for (i = 0; i < ARRAY_SIZE(code); i++) {
 		unit_start(u, "rep ins and outs with count 0", &r, 3);
-		r.sregs.tr = (struct kvm_segment){ .base = 0xa000, .limit = 0x67, .type = 11, .present = 1 };
+		r.sregs.tr = (struct likex_segment){ .base = 0xa000, .limit = 0x67, .type = 11, .present = 1 };
 		*(u16 *)rig_at(&r, 0xa066) = 0x68;
 		r.regs.rdx = 0x60;
 		r.regs.rdi = r.regs.rsi = UNIT_DATA;
@@ -268,7 +268,7 @@ static const struct refusal_row refusal_rows[] = {
 
 static void refusal(struct unit *u, const struct refusal_row *row)
 {
-	struct likex_emul_config cfg = { .maxphyaddr = 52, .refuse = row->refuse };
+	struct likex_emul_config cfg = { .size = sizeof(cfg), .maxphyaddr = 52, .refuse = row->refuse };
 	struct likex_trap trap = { .flags = row->trap_flags };
 	struct rig r;
 

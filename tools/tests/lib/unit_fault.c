@@ -17,7 +17,7 @@ struct row {
 	u64 rdi;
 	/* A segment that differs, and how. */
 	unsigned int seg;
-	struct kvm_segment s;
+	struct likex_segment s;
 	u64 cr0, cr4_clear, rflags;
 	int vector;		/* -1: no exception */
 	int error;		/* -1: has none */
@@ -92,8 +92,8 @@ static const struct row rows[] = {
 
 static void one(struct unit *u, const struct row *row)
 {
-	struct kvm_segment *segs[] = { NULL, NULL, NULL, NULL, NULL };
-	struct kvm_regs before;
+	struct likex_segment *segs[] = { NULL, NULL, NULL, NULL, NULL };
+	struct likex_regs before;
 	struct rig r;
 	int res;
 
@@ -248,7 +248,7 @@ static const struct load_row load_rows[] = {
 static void one_load(struct unit *u, const struct load_row *row)
 {
 	u8 code[2] = { 0x8e, row->modrm };
-	struct kvm_segment *seg;
+	struct likex_segment *seg;
 	struct rig r;
 	int res;
 
@@ -330,7 +330,7 @@ static void port_map(struct unit *u)
 		u->name = cases[i].name;
 		rig_init(&r, UNIT_PAGES, NULL);
 		rig_mode(&r, 32, 3);
-		r.sregs.tr = (struct kvm_segment){
+		r.sregs.tr = (struct likex_segment){
 			.base = 0xa000, .limit = cases[i].limit, .type = 11, .present = 1,
 		};
 		memcpy(rig_at(&r, 0xa066), &cases[i].base, 2);

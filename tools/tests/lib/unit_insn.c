@@ -399,14 +399,14 @@ static void frames(struct unit *u)
 
 static void all_registers(struct unit *u)
 {
-	struct kvm_regs before;
+	struct likex_regs before;
 	struct rig r;
 
 	u->name = "pusha, popa on a device";
 	rig_init(&r, UNIT_PAGES, NULL);
 	rig_mode(&r, 32, 0);
 	rig_kind(&r, UNIT_DATA, 4096, PAGE_DEV);
-	r.regs = (struct kvm_regs){
+	r.regs = (struct likex_regs){
 		.rax = 1, .rcx = 2, .rdx = 3, .rbx = 4, .rsp = UNIT_DATA + 0x100, .rbp = 5,
 		.rsi = 6, .rdi = 7, .rflags = 2,
 	};

@@ -151,6 +151,7 @@ static void memory_taken_at_once(struct unit *u)
 		u->name = cases[i].name;
 		start(&r, false);
 		r.ops.io = io_takes_away;
+		rig_context(&r);
 		r.regs.rsi = cases[i].rsi;
 		r.regs.rdi = cases[i].rdi;
 		unit_code(&r, cases[i].code, cases[i].len);
@@ -222,7 +223,7 @@ static void rep_faults(struct unit *u)
 
 static void rep_budget(struct unit *u)
 {
-	struct likex_emul_config cfg = { .maxphyaddr = 52, .rep_budget = 3 };
+	struct likex_emul_config cfg = { .size = sizeof(cfg), .maxphyaddr = 52, .rep_budget = 3 };
 	struct rig r;
 
 	u->name = "rep movs in portions";
@@ -458,7 +459,7 @@ static void locked(struct unit *u)
 
 static void cache(struct unit *u)
 {
-	struct likex_emul_stats s;
+	struct likex_emul_stats s = { .size = sizeof(s) };
 	unsigned int i;
 	struct rig r;
 
@@ -539,7 +540,7 @@ static void segment_registers(struct unit *u)
 		{ 16, 1, "\x1f" }, { 32, 1, "\x1f" }, { 64, 2, "\x0f\xa1" },	/* pop ds, ds, fs */
 		{ 16, 1, "\x1e" }, { 32, 2, "\x0f\xa0" }, { 64, 2, "\x0f\xa8" },	/* push ds, fs, gs */
 	};
-	struct kvm_regs before;
+	struct likex_regs before;
 	unsigned int i;
 	struct rig r;
 
@@ -587,12 +588,13 @@ static int put_fails(void *ctx)
 
 static void put_error(struct unit *u)
 {
-	struct kvm_regs before;
+	struct likex_regs before;
 	struct rig r;
 
 	u->name = "vector registers that cannot be set";
 	start(&r, false);
 	r.ops.fpu_put = put_fails;
+	rig_context(&r);
 	r.regs.rdi = UNIT_DATA;
 	unit_code(&r, "\x0f\x10\x07", 3);	/* movups xmm0, [rdi] */
 	before = r.regs;
@@ -603,8 +605,8 @@ static void put_error(struct unit *u)
 
 static void callback_error(struct unit *u)
 {
-	static const struct likex_emul_ops ops = { .map = map_ram, .io = io_fails };
-	struct kvm_regs before;
+	static const struct likex_emul_ops ops = { .size = sizeof(ops), .map = map_ram, .io = io_fails };
+	struct likex_regs before;
 	struct likex_emul *e;
 	struct rig r;
 

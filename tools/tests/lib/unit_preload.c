@@ -90,7 +90,7 @@ static bool start(struct unit *u, const char *name)
 	if (kvm.run == MAP_FAILED)
 		return false;
 	rig_mode(&mode, 16, 0);
-	kvm.sregs = mode.sregs;
+	memcpy(&kvm.sregs, &mode.sregs, sizeof(kvm.sregs));
 	kvm.sregs.ds.base = DEVICE;
 	kvm.regs.rip = CODE;
 	kvm.regs.rflags = 2;

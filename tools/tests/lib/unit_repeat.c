@@ -98,7 +98,7 @@ struct plan {
 
 static void start(struct vm *v, const struct plan *p, u32 budget)
 {
-	struct likex_emul_config cfg = { .maxphyaddr = 52, .rep_budget = budget };
+	struct likex_emul_config cfg = { .size = sizeof(cfg), .maxphyaddr = 52, .rep_budget = budget };
 	unsigned int i;
 
 	rig_init(&v->rig, UNIT_PAGES, NULL);
@@ -220,7 +220,7 @@ static void random_cases(struct unit *u)
 			many.ops.bulk = NULL;
 		likex_emul_free(many.emul);
 		many.emul = likex_emul_new(&many.ops, &many, &(struct likex_emul_config){
-			.maxphyaddr = 52, .rep_budget = p.budget });
+			.size = sizeof(struct likex_emul_config), .maxphyaddr = 52, .rep_budget = p.budget });
 		r = finish(&one);
 		EXPECT_EQ(u, r, finish(&many));
 		before = u->failures;

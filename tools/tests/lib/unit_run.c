@@ -141,7 +141,9 @@ static int fake_ioctl(void *handle, unsigned long cmd, void *arg)
 	return 0;
 }
 
-static const struct likex_vcpu_ops fake_ops = { fake_run, fake_ioctl };
+static const struct likex_vcpu_ops fake_ops = {
+	.size = sizeof(fake_ops), .run = fake_run, .ioctl = fake_ioctl,
+};
 
 static void *fake_map(void *ctx, uint64_t gpa, bool write)
 {
@@ -155,6 +157,7 @@ static void *fake_map(void *ctx, uint64_t gpa, bool write)
 static struct fake *fake_make(const void *code, size_t len, u64 sync, bool lean)
 {
 	struct likex_vcpu_config config = {
+		.size = sizeof(config),
 		.ops = &fake_ops, .map = fake_map,
 		.sync_regs = sync,
 	};
@@ -165,7 +168,7 @@ static struct fake *fake_make(const void *code, size_t len, u64 sync, bool lean)
 		exit(2);
 	memset(f, 0, sizeof(*f));
 	rig_mode(&mode, 16, 0);
-	f->sregs = mode.sregs;
+	memcpy(&f->sregs, &mode.sregs, sizeof(f->sregs));
 	f->sregs.ds.base = DEVICE;
 	f->run = (struct kvm_run *)(void *)f->page;
 	f->regs.rip = 0x1000;
@@ -299,7 +302,7 @@ static void page_fault(struct unit *u)
 static void unsupported(struct unit *u)
 {
 	struct fake *f = fake_new("\x0f\xa2", 2, true);
-	struct likex_vcpu_error error;
+	struct likex_vcpu_error error = { .size = sizeof(error) };
 	struct kvm_run *run = f->run;
 
 	u->name = "what is not emulated";
@@ -326,12 +329,12 @@ static void unsupported(struct unit *u)
 static void unsupported_user(struct unit *u)
 {
 	struct fake *f = fake_new("\x0f\xae\x27", 3, true);	/* xsave [edi] */
-	struct likex_vcpu_error error;
+	struct likex_vcpu_error error = { .size = sizeof(error) };
 	struct rig mode;
 
 	u->name = "not emulated, in user mode";
 	rig_mode(&mode, 32, 3);
-	f->sregs = mode.sregs;
+	memcpy(&f->sregs, &mode.sregs, sizeof(f->sregs));
 	f->regs.rdi = DEVICE;
 	f->script[0].kind = MMIO;
 	expect_exit(u, f, KVM_EXIT_HLT);
@@ -497,7 +500,7 @@ static void vectors(struct unit *u)
 static void vectors_too_large(struct unit *u)
 {
 	struct fake *f = fake_new("\x0f\x10\x06\x00\x00", 5, true);
-	struct likex_vcpu_error error;
+	struct likex_vcpu_error error = { .size = sizeof(error) };
 
 	u->name = "a vector load, with more state than KVM_GET_XSAVE gives";
 	f->big_xsave = true;
@@ -688,7 +691,7 @@ static void lean_refusal(struct unit *u, const char *name, const void *code, siz
 			 unsigned int insn_len)
 {
 	struct fake *f = lean_new(code, len);
-	struct likex_vcpu_error error;
+	struct likex_vcpu_error error = { .size = sizeof(error) };
 
 	u->name = name;
 	f->script[0] = (struct script){ MMIO, { .gpa = DEVICE + 0xffff }, { 0 } };
@@ -706,7 +709,7 @@ static void lean_refusal(struct unit *u, const char *name, const void *code, siz
 static void lean_single_step(struct unit *u, bool events)
 {
 	struct fake *f = events ? fake_new("\xa3\x10\x00", 3, true) : lean_new("\xa3\x10\x00", 3);
-	struct likex_vcpu_error error;
+	struct likex_vcpu_error error = { .size = sizeof(error) };
 
 	u->name = events ? "single-step without debug registers" : "single-step without events";
 	f->no_debug = true;
@@ -742,7 +745,7 @@ static void lean_shadow(struct unit *u)
 
 static void refused_config(struct unit *u)
 {
-	struct likex_vcpu_config config = { .ops = &fake_ops };
+	struct likex_vcpu_config config = { .size = sizeof(config), .ops = &fake_ops };
 
 	u->name = "configuration without a run area";
 	EXPECT_EQ(u, true, likex_vcpu_new(&config) == NULL);

@@ -10,6 +10,7 @@
 static void start(struct rig *r, u8 vendor)
 {
 	struct likex_emul_config cfg = {
+		.size = sizeof(cfg),
 		.maxphyaddr = 52, .features = LIKEX_FEATURE_1G_PAGES, .vendor = vendor,
 	};
 
@@ -174,7 +175,7 @@ static void alignment(struct unit *u, u8 vendor)
 
 static void no_vendor(struct unit *u)
 {
-	struct likex_emul_config cfg = { .maxphyaddr = 52, .vendor = 2 };
+	struct likex_emul_config cfg = { .size = sizeof(cfg), .maxphyaddr = 52, .vendor = 2 };
 	struct rig r;
 
 	unit_start(u, "no such vendor", &r, 0);

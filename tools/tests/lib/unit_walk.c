@@ -124,7 +124,7 @@ static const struct row rows[] = {
 
 static void control(struct rig *r, const struct row *row)
 {
-	struct kvm_sregs *s = &r->sregs;
+	struct likex_sregs *s = &r->sregs;
 
 	rig_mode(r, row->levels >= 4 ? 64 : 32, row->access & USER ? 3 : 0);
 	s->cr0 = 0x80000001 | row->cr0;
@@ -138,6 +138,7 @@ static void control(struct rig *r, const struct row *row)
 static void one(struct unit *u, const struct row *row)
 {
 	struct likex_emul_config cfg = {
+		.size = sizeof(cfg),
 		.maxphyaddr = 40, .features = LIKEX_FEATURE_1G_PAGES,
 	};
 	unsigned int size = row->levels == 2 ? 4 : 8;
@@ -203,6 +204,7 @@ static const struct large large[] = {
 static void one_large(struct unit *u, const struct large *row)
 {
 	struct likex_emul_config cfg = {
+		.size = sizeof(cfg),
 		.maxphyaddr = 40, .features = row->features,
 	};
 	unsigned int size = row->levels == 2 ? 4 : 8;

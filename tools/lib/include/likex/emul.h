@@ -4,17 +4,21 @@
  *
  * The emulator executes one guest instruction that a hypervisor could not:
  * usually because it touches memory that is not there (MMIO). It knows no
- * hypervisor; registers come in KVM's layouts, guest-physical memory through
- * one callback, and device accesses go out one transaction at a time.
+ * hypervisor and needs no kernel's headers. Registers come all at once or on
+ * demand, guest-physical memory comes through one callback, and device accesses
+ * go out one transaction at a time.
  *
  * A context (struct likex_emul) belongs to one vCPU and is used by one thread
  * at a time. Contexts share nothing, and the library has no global state.
  * likex_emul_step() allocates nothing.
+ *
+ * Structures that the caller fills in begin with their size: set it to sizeof.
+ * So one that was compiled with an older header goes on to work. What such a
+ * header does not have counts as zero.
  */
 #ifndef LIKEX_EMUL_H
 #define LIKEX_EMUL_H
 
-#include <linux/kvm.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,13 +30,96 @@ extern "C" {
 
 /** Version of the interface that this header describes. */
 #define LIKEX_VERSION_MAJOR 0
-#define LIKEX_VERSION_MINOR 1
+#define LIKEX_VERSION_MINOR 2
 
 /** The longest x86 instruction. */
 #define LIKEX_INSN_MAX 15
 
 /** Opaque context: decode cache and the state of an unfinished instruction. */
 struct likex_emul;
+
+/*
+ * Registers are laid out as in KVM's structures (struct likex_regs, kvm_sregs), so
+ * that a pointer to the one may be used as a pointer to the other.
+ */
+#ifdef __GNUC__
+#define LIKEX_MAY_ALIAS __attribute__((__may_alias__))
+#else
+#define LIKEX_MAY_ALIAS
+#endif
+
+/** struct likex_regs - general registers */
+struct LIKEX_MAY_ALIAS likex_regs {
+	uint64_t rax, rbx, rcx, rdx;
+	uint64_t rsi, rdi, rsp, rbp;
+	uint64_t r8, r9, r10, r11;
+	uint64_t r12, r13, r14, r15;
+	uint64_t rip, rflags;
+};
+
+/**
+ * struct likex_segment - a segment register
+ * @base: where it begins
+ * @limit: the highest offset, in bytes whatever @g is
+ * @selector: what the guest has loaded
+ * @type: of the descriptor, as @present, @dpl, @db, @s, @l, @g and @avl
+ * @unusable: a null selector was loaded
+ */
+struct LIKEX_MAY_ALIAS likex_segment {
+	uint64_t base;
+	uint32_t limit;
+	uint16_t selector;
+	uint8_t type;
+	uint8_t present, dpl, db, s, l, g, avl;
+	uint8_t unusable;
+	uint8_t reserved;
+};
+
+/** struct likex_dtable - a descriptor-table register */
+struct LIKEX_MAY_ALIAS likex_dtable {
+	uint64_t base;
+	uint16_t limit;
+	uint16_t reserved[3];
+};
+
+/**
+ * struct likex_sregs - system registers
+ *
+ * The emulator uses neither IDT, CR2, CR8 nor what comes after EFER.
+ */
+struct LIKEX_MAY_ALIAS likex_sregs {
+	struct likex_segment cs, ds, es, fs, gs, ss;
+	struct likex_segment tr, ldt;
+	struct likex_dtable gdt, idt;
+	uint64_t cr0, cr2, cr3, cr4, cr8;
+	uint64_t efer;
+	uint64_t apic_base;
+	uint64_t interrupt_bitmap[4];
+};
+
+/**
+ * LIKEX_STATE_* - registers, a bit each, for likex_emul_ops.regs
+ *
+ * LIKEX_STATE_GPR(n) is the nth member of struct likex_regs.
+ */
+#define LIKEX_STATE_GPR(n)  (1ull << (n))
+#define LIKEX_STATE_GPRS    0xffffull
+#define LIKEX_STATE_RIP     (1ull << 16)
+#define LIKEX_STATE_RFLAGS  (1ull << 17)
+#define LIKEX_STATE_ES      (1ull << 18)
+#define LIKEX_STATE_CS      (1ull << 19)
+#define LIKEX_STATE_SS      (1ull << 20)
+#define LIKEX_STATE_DS      (1ull << 21)
+#define LIKEX_STATE_FS      (1ull << 22)
+#define LIKEX_STATE_GS      (1ull << 23)
+#define LIKEX_STATE_TR      (1ull << 24)
+#define LIKEX_STATE_LDT     (1ull << 25)
+#define LIKEX_STATE_GDT     (1ull << 26)
+#define LIKEX_STATE_CONTROL (1ull << 27)	/* CR0, CR3, CR4 and EFER */
+#define LIKEX_STATE_ALL     ((1ull << 28) - 1)
+
+/** likex_version() - the version of the library: major << 16 | minor */
+uint32_t likex_version(void);
 
 /**
  * enum likex_result - what likex_emul_step() did
@@ -202,6 +289,7 @@ struct likex_trap {
 
 /**
  * struct likex_step - one call's arguments and results
+ * @size: sizeof(struct likex_step)
  * @regs: general registers, RIP and RFLAGS; changed in place
  * @sregs: system registers; changed only by a load of a segment register
  * @trap: the access that trapped, or NULL. Set to NULL once the instruction
@@ -214,10 +302,15 @@ struct likex_trap {
  * @insn: with LIKEX_UNSUPPORTED, the instruction's bytes as far as fetched
  * @pause: set by the caller to have a repeated string instruction stop after
  *	one iteration, as if its budget were used up
+ * @have: with likex_emul_ops.regs: which registers @regs and @sregs have,
+ *	LIKEX_STATE_* bits. The caller sets it for each new instruction, the
+ *	emulator adds what it has asked for.
+ * @changed: with likex_emul_ops.regs: which of them this call has changed
  */
 struct likex_step {
-	struct kvm_regs *regs;
-	struct kvm_sregs *sregs;
+	uint32_t size;
+	struct likex_regs *regs;
+	struct likex_sregs *sregs;
 	const struct likex_trap *trap;
 	struct likex_io io;
 	struct likex_fault fault;
@@ -226,6 +319,8 @@ struct likex_step {
 	uint8_t insn_len;
 	uint8_t insn[LIKEX_INSN_MAX];
 	bool pause;
+	uint64_t have;
+	uint64_t changed;
 };
 
 /**
@@ -245,9 +340,12 @@ struct likex_fpu {
  * Callbacks get the pointer that was given to likex_emul_new(). Those that
  * return int return 0 or a negative errno, which ends the step. Only @map is
  * required. @fpu_get and @pkru may return -EOPNOTSUPP, which is the same as
- * not being there.
+ * not being there. likex_emul_new() copies the structure.
  */
 struct likex_emul_ops {
+	/** @size: sizeof(struct likex_emul_ops) */
+	uint32_t size;
+
 	/**
 	 * @map: where the guest's memory is. Returns the host address of the
 	 * byte at @gpa, valid up to the end of its 4096-byte page, or NULL if
@@ -305,6 +403,22 @@ struct likex_emul_ops {
 	 * never does, and asks anew each time.
 	 */
 	const volatile uint64_t *generation;
+
+	/**
+	 * @regs: registers on demand. Fills in those of step->regs and step->sregs
+	 * that @want names, LIKEX_STATE_* bits, and may fill in more and add it to
+	 * step->have. For a hypervisor where reading each one costs. Which ones
+	 * are to be written back is in step->changed. NULL: they are all there
+	 * when the step begins.
+	 */
+	int (*regs)(void *ctx, struct likex_step *step, uint64_t want);
+
+	/**
+	 * @dirty: the emulator has written to memory: @len bytes at @gpa, within
+	 * one page, page tables and descriptors included. For a log of dirty
+	 * pages. May be NULL.
+	 */
+	void (*dirty)(void *ctx, uint64_t gpa, uint32_t len);
 };
 
 /** likex_emul_config.features: what the guest's processor has */
@@ -343,6 +457,7 @@ enum likex_refuse {
 
 /**
  * struct likex_emul_config - what the emulated processor is like
+ * @size: sizeof(struct likex_emul_config)
  * @maxphyaddr: physical-address bits, 32 to 52; those above are reserved in
  *	page tables
  * @features: LIKEX_FEATURE_* bits
@@ -352,6 +467,7 @@ enum likex_refuse {
  * @refuse: enum likex_refuse
  */
 struct likex_emul_config {
+	uint32_t size;
 	uint32_t maxphyaddr;
 	uint32_t features;
 	uint32_t rep_budget;
@@ -361,11 +477,12 @@ struct likex_emul_config {
 
 /**
  * likex_emul_new() - make a context
- * @ops: callbacks; must outlive the context
+ * @ops: callbacks
  * @ctx: handed to each callback
  * @config: the processor; NULL for one with 52 address bits and 1G pages
  *
- * Return: the context, or NULL with errno set (EINVAL, ENOMEM).
+ * Return: the context, or NULL with errno set: EINVAL, ENOMEM, or E2BIG if a
+ * structure is of a newer version and has more in it than this one knows.
  */
 struct likex_emul *likex_emul_new(const struct likex_emul_ops *ops, void *ctx,
 				  const struct likex_emul_config *config);
@@ -411,8 +528,14 @@ void likex_emul_cancel(struct likex_emul *emul);
  */
 bool likex_emul_pending(const struct likex_emul *emul);
 
-/** struct likex_emul_stats - counters of a context, since it was made */
+/**
+ * struct likex_emul_stats - counters of a context, since it was made
+ *
+ * @size is sizeof(struct likex_emul_stats), and is set before the call. What
+ * this version does not count becomes 0.
+ */
 struct likex_emul_stats {
+	uint32_t size;
 	uint64_t insns;		/* instructions looked up */
 	uint64_t decode_misses;	/* of them, not found in the decode cache */
 };

@@ -13,6 +13,7 @@
 #define LIKEX_VCPU_H
 
 #include <likex/emul.h>
+#include <linux/kvm.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,6 +29,9 @@ struct likex_vcpu;
  * Both return 0 (or a positive value) or a negative errno.
  */
 struct likex_vcpu_ops {
+	/** @size: sizeof(struct likex_vcpu_ops) */
+	uint32_t size;
+
 	/** @run: KVM_RUN */
 	int (*run)(void *handle);
 	/** @ioctl: any other vCPU ioctl */
@@ -55,6 +59,7 @@ const struct likex_vcpu_ops *likex_ops_kvm(void);
 
 /**
  * struct likex_vcpu_config - what a vCPU is made from
+ * @size: sizeof(struct likex_vcpu_config)
  * @ops: how the kernel is reached
  * @handle: for @ops; must outlive the vCPU
  * @run: the vCPU's mapped run area
@@ -64,16 +69,19 @@ const struct likex_vcpu_ops *likex_ops_kvm(void);
  *	no bit is fetched and set by ioctls.
  * @map: the guest's memory, as in struct likex_emul_ops
  * @generation: likewise; NULL if @map's addresses may change unnoticed
- * @ctx: for @map
+ * @dirty: the same; NULL if no log is kept
+ * @ctx: for @map and @dirty
  * @emul: the processor; NULL for the default
  */
 struct likex_vcpu_config {
+	uint32_t size;
 	const struct likex_vcpu_ops *ops;
 	void *handle;
 	struct kvm_run *run;
 	uint64_t sync_regs;
 	void *(*map)(void *ctx, uint64_t gpa, bool write);
 	const volatile uint64_t *generation;
+	void (*dirty)(void *ctx, uint64_t gpa, uint32_t len);
 	void *ctx;
 	const struct likex_emul_config *emul;
 };
@@ -82,7 +90,7 @@ struct likex_vcpu_config {
  * likex_vcpu_new() - make a vCPU
  * @config: copied
  *
- * Return: the vCPU, or NULL with errno set (EINVAL, ENOMEM).
+ * Return: the vCPU, or NULL with errno set, as likex_emul_new().
  */
 struct likex_vcpu *likex_vcpu_new(const struct likex_vcpu_config *config);
 
@@ -143,12 +151,14 @@ void likex_vcpu_invalidate(struct likex_vcpu *vcpu);
 
 /**
  * struct likex_vcpu_error - an instruction that was not emulated
+ * @size: sizeof(struct likex_vcpu_error), set before the call
  * @why: enum likex_reason; LIKEX_WHY_NONE if there was none yet
  * @insn_len: number of valid bytes in @insn
  * @insn: the instruction's bytes, as far as they are known
  * @rip: where it is
  */
 struct likex_vcpu_error {
+	uint32_t size;
 	uint8_t why;
 	uint8_t insn_len;
 	uint8_t insn[LIKEX_INSN_MAX];
