@@ -214,6 +214,53 @@ def example(t):
         t.note(f"{node}: {done.stdout.splitlines()[-1]}")
 
 
+@test("lib.rust")
+def rust(t):
+    """The Rust binding is what bindgen makes of the header; its example emulates a store and a load."""
+    if not shutil.which("cargo"):
+        raise Skip("there is no cargo here")
+    t.packages("bindgen")
+    folder = t.top / "tools/examples/rust"
+    committed = folder / "likex-sys/src/bindings.rs"
+    copy = pathlib.Path(t.results) / "tools"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(t.top / "tools/lib/include", copy / "lib/include")
+    shutil.copytree(folder, copy / "examples/rust")
+    t.run(["make", "-s", "-C", copy / "examples/rust", "bindings"])
+    made = (copy / "examples/rust/likex-sys/src/bindings.rs").read_text()
+    # Another version of bindgen says so in its first line.
+    said = "\n".join(difflib.unified_diff(committed.read_text().splitlines()[1:], made.splitlines()[1:], lineterm=""))
+    t.check(not said, f"{committed.name} is not what bindgen makes of emul.h:\n{said}")
+    build(t, folder="lib")
+    out = pathlib.Path(t.build) / "tools"
+    t.run(["make", "-s", "-C", folder, f"O={out}"], timeout=900)
+    done = t.run([out / "rust/debug/store"], env={"LD_LIBRARY_PATH": str(out / "lib")})
+    t.check(done.stdout.splitlines()[-1] == "register 0x1256, rax 0x1256", done.stdout)
+    t.note(done.stdout.splitlines()[0])
+
+
+@test("lib.deb", exhaustive=True)
+def deb(t):
+    """dpkg-buildpackage makes the library's packages, and a program builds against what is in them."""
+    t.packages("debhelper", "dpkg-dev", *BUILD_PACKAGES)
+    place = pathlib.Path(t.results) / "deb"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(t.top / "tools/lib", place / "lib")
+    t.run(["dpkg-buildpackage", "-us", "-uc", "-b"], cwd=place / "lib", timeout=900)
+    made = sorted(path.name.split("_")[0] for path in place.glob("*.deb"))
+    t.check({"liblikex1", "liblikex-dev"} <= set(made), f"packages made: {' '.join(made)}")
+    root = place / "root"
+    for name in ("liblikex1", "liblikex-dev"):
+        t.run(["dpkg-deb", "-x", next(place.glob(f"{name}_*.deb")), root])
+    library = next(root.glob("usr/lib/*/liblikex.so.1")).parent
+    program = place / "alone"
+    program.with_suffix(".c").write_text("#include <likex/vcpu.h>\nint main(void) { return likex_version() != 2; }\n")
+    t.run(["gcc", "-I", root / "usr/include", "-o", program, program.with_suffix(".c"), "-L", library, "-llikex"])
+    t.run([program], env={"LD_LIBRARY_PATH": str(library)})
+    t.check((root / "usr/share/man/man3/likex_emul_step.3.gz").exists(), "no man pages in liblikex-dev")
+    t.note(" ".join(made))
+
+
 EXAMPLE_SAYS = """\
 write d0000, 1 bytes
 read  d0000, 1 bytes
@@ -320,10 +367,65 @@ def layout(t):
     t.check(not found, "circles: " + "; ".join(" ".join(one) for one in found))
 
 
+def abidiff(t, committed, library):
+    """Compare a committed description of the interface to a library; return the tool's exit status and what it said."""
+    done = t.run(["abidiff", committed, library], status=None)
+    return done.returncode, done.stdout
+
+
+@test("lib.abi")
+def abi(t):
+    """The binary interface is the one that is committed, liblikex.abi; a change of it would be seen."""
+    t.packages("abigail-tools")
+    folder = t.top / "tools/lib"
+    committed = folder / "liblikex.abi"
+    build(t, folder="lib")
+    status, said = abidiff(t, committed, pathlib.Path(t.build) / "tools/lib/liblikex.so.1")
+    t.check(status == 0, f"the interface differs from {committed.name} (make -C tools/lib abi writes it anew):\n{said}")
+    other = pathlib.Path(t.results) / "other"
+    for name, before, after in (
+            ("include/likex/emul.h", "\tuint8_t vector;\n\tbool has_error;", "\tbool has_error;\n\tuint8_t vector;"),
+            ("liblikex.map", "\tlikex_reason_str;\n", "")):
+        shutil.rmtree(other, ignore_errors=True)
+        shutil.copytree(folder, other)
+        text = (other / name).read_text()
+        t.check(before in text, f"{name} has no {before!r}")
+        (other / name).write_text(text.replace(before, after))
+        t.run(["make", "-s", "-j2", "-C", other, f"O={other}/build"], timeout=600)
+        status, _ = abidiff(t, committed, other / "build/lib/liblikex.so.1")
+        t.check(status & 4, f"abidiff takes no notice of {after!r} for {before!r}")
+    shutil.rmtree(other)
+
+
+HEADERS_OF = {"emul.h": False, "vcpu.h": True}  # whether a header may need the kernel's
+LANGUAGES = (("gcc", "c", "c99"), ("gcc", "c", "c11"), ("g++", "c++", "c++17"),
+             ("clang", "c", "c99"), ("clang++", "c++", "c++17"))
+
+
+@test("lib.headers")
+def headers(t):
+    """The headers compile by themselves as C99 and C++17, pedantic; emul.h without any of the kernel's."""
+    t.packages("g++", "clang")
+    include = t.top / "tools/lib/include"
+    for name, kernels in HEADERS_OF.items():
+        for compiler, language, standard in LANGUAGES:
+            source = pathlib.Path(t.results) / f"alone.{'cc' if language == 'c++' else 'c'}"
+            source.parent.mkdir(parents=True, exist_ok=True)
+            source.write_text(f"#include <likex/{name}>\nint main(void) {{ return (int)likex_version() < 0; }}\n")
+            words = [compiler, "-x", language, f"-std={standard}", "-pedantic", "-Wall", "-Wextra", "-Werror",
+                     "-I", include]
+            # The kernel's own header is not pedantic.
+            t.run(words + ([] if not kernels else ["-Wno-pedantic"]) + ["-fsyntax-only", source])
+            needed = t.run(words + ["-M", source], status=None if kernels else 0).stdout.split()
+            found = [path for path in needed if re.search(r"/(linux|asm|asm-generic)/", path)]
+            t.check(kernels or not found, f"{name} includes {' '.join(found)}")
+    t.note(f"{len(LANGUAGES)} compilers and languages")
+
+
 @test("lib.build")
 def build_all(t):
     """gcc and clang without a warning, static analysis clean, installable, and only public names exported."""
-    t.packages("clang", "cppcheck", "clang-tidy", "pkg-config", "libunicorn-dev")
+    t.packages("clang", "cppcheck", "clang-tidy", "pkg-config", "libunicorn-dev", "man-db")
     for compiler in ("gcc", "clang"):
         for folder in ("lib", "preload", "examples", "tests/lib"):
             build(t, folder=folder, out=f"tools-{compiler}", CC=compiler)
@@ -337,12 +439,12 @@ def build_all(t):
     root = pathlib.Path(t.results) / "root"
     shutil.rmtree(root, ignore_errors=True)
     build(t, "install", folder="lib", DESTDIR=root, prefix="/usr")
-    library = root / "usr/lib/liblikex.so.0"
-    t.check("[liblikex.so.0]" in t.run(["readelf", "-d", library]).stdout, "the soname is not liblikex.so.0")
+    library = root / "usr/lib/liblikex.so.1"
+    t.check("[liblikex.so.1]" in t.run(["readelf", "-d", library]).stdout, "the soname is not liblikex.so.1")
     found = variables(t, pathlib.Path(t.build) / "tools/lib/all.o")
     t.check(not found, f"global or static variables: {' '.join(found)}")
     names = exported(t, library)
-    t.check(names and all(name.startswith("likex_") and name.endswith("@@LIKEX_0") for name in names),
+    t.check(names and all(name.startswith("likex_") and name.endswith("@@LIKEX_0.2") for name in names),
             f"exported: {' '.join(sorted(names))}")
     header = "".join(path.read_text() for path in (root / "usr/include/likex").iterdir())
     missing = {name.split("@")[0] for name in names} - set(re.findall(r"likex_\w+", header))
@@ -350,7 +452,12 @@ def build_all(t):
     flags = t.run(["pkg-config", "--cflags", "--libs", "liblikex"],
                   env={"PKG_CONFIG_PATH": str(root / "usr/lib/pkgconfig")}).stdout.split()
     t.check("-llikex" in flags, f"pkg-config says {' '.join(flags)}")
-    page = root / "usr/share/man/man3/liblikex.3"
-    undescribed = [name for name in names if name.split("@")[0] not in page.read_text()]
-    t.check(not undescribed, f"not in the man page: {' '.join(sorted(undescribed))}")
-    t.note(f"{len(names)} names exported, all of version LIKEX_0")
+    pages = root / "usr/share/man/man3"
+    undescribed = {name.split("@")[0] for name in names} - {page.stem for page in pages.iterdir()}
+    t.check(not undescribed, f"without a man page: {' '.join(sorted(undescribed))}")
+    for page in sorted(pages.iterdir()):
+        said = t.run(["man", "--warnings", "-l", "-Tutf8", page], env={"MANPATH": str(root / "usr/share/man"),
+                                                                       "MANROFFSEQ": "", "LC_ALL": "C.UTF-8"}).stdout
+        t.check(page.stem in said.split("DESCRIPTION")[0], f"{page.name} does not name {page.stem}")
+        t.check("warning" not in said.lower(), f"{page.name}:\n" + said[-500:])
+    t.note(f"{len(names)} names exported, all of version LIKEX_0.2")
