@@ -95,8 +95,8 @@ static const struct row {
 	  0x1020304050607080, 3, DATA, LIN, 0, WORD },
 };
 
-/* fadd dword [rdi] */
-static const u8 unknown[] = { 0xd8, 0x07 };
+/* fldenv [rdi] */
+static const u8 unknown[] = { 0xd9, 0x27 };
 /* div dword [rdi] */
 static const u8 division[] = { 0xf7, 0x37 };
 
