@@ -291,8 +291,14 @@ int repeat(struct likex_emul *e, const struct insn *in, u32 most)
 	limit(&run, most);
 	if (e->ops->generation)
 		run.generation = *e->ops->generation;
-	if (!run.count || !sides(e, in, &run))
+	if (!run.count)
 		return 0;
+	if (!sides(e, in, &run)) {
+		/* What it was is the single iteration's to tell. */
+		e->step->why = LIKEX_WHY_NONE;
+		e->step->insn_len = 0;
+		return 0;
+	}
 	r = perform(e, &run);
 	tell(e, &run);
 	advance(e, in, run.done);

@@ -64,6 +64,7 @@ struct likex_vcpu {
 	struct likex_vcpu_config cfg;
 	struct likex_vcpu_ops ops;
 	struct likex_emul *emul;
+	uint8_t refuse;			/* enum likex_refuse */
 	struct likex_step step;
 	struct likex_trap trap;
 	struct likex_vcpu_error error;
@@ -482,6 +483,25 @@ static int emulate(struct likex_vcpu *v)
 	}
 }
 
+static unsigned int privilege(const struct likex_vcpu *v)
+{
+	if (!(v->sregs->cr0 & X86_CR0_PE))
+		return 0;
+	return v->regs->rflags & X86_EFLAGS_VM ? 3 : v->sregs->ss.dpl & 3;
+}
+
+/* Single-step whose trap cannot be delivered: refused, as the emulator refuses. */
+static int refuse_step(struct likex_vcpu *v)
+{
+	v->step.why = LIKEX_WHY_STATE;
+	v->step.insn_len = 0;
+	if (v->no_events || v->refuse == LIKEX_REFUSE_EXIT ||
+	    (v->refuse == LIKEX_REFUSE_USER_UD && !privilege(v)))
+		return exit_unsupported(v);
+	v->step.fault = (struct likex_fault){ .vector = VECTOR_UD };
+	return deliver_fault(v);
+}
+
 /*
  * Execute the instruction that trapped; returns as emulate(). Single-step is
  * refused beforehand if its trap could not be delivered: once the device has
@@ -494,11 +514,8 @@ static int emulate_trapped(struct likex_vcpu *v)
 
 	if (v->regs->rflags & X86_EFLAGS_TF)
 		r = v->no_events ? -ENOTTY : call(v, KVM_GET_DEBUGREGS, &dr);
-	if (r == -ENOTTY) {
-		v->step.why = LIKEX_WHY_STATE;
-		v->step.insn_len = 0;
-		return exit_unsupported(v);
-	}
+	if (r == -ENOTTY)
+		return refuse_step(v);
 	return r ? r : emulate(v);
 }
 
@@ -682,6 +699,9 @@ static int take_config(struct likex_vcpu *v, const struct likex_vcpu_config *con
 	ops.generation = v->cfg.generation;
 	if (v->cfg.dirty)
 		ops.dirty = emul_dirty;
+	/* Checked by the emulator, as it is. */
+	if (v->cfg.emul && v->cfg.emul->size > offsetof(struct likex_emul_config, refuse))
+		v->refuse = v->cfg.emul->refuse;
 	v->emul = likex_emul_new(&ops, v, v->cfg.emul);
 	return v->emul ? 0 : -errno;
 }

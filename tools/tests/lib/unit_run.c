@@ -728,6 +728,29 @@ static void lean_single_step(struct unit *u, bool events)
 	fake_free(f);
 }
 
+/* A program that sets TF ends itself, too, and not its machine. */
+static void user_single_step(struct unit *u)
+{
+	struct fake *f = fake_new("\x89\x07", 2, true);	/* mov [edi], eax */
+	struct likex_vcpu_error error = { .size = sizeof(error) };
+	struct rig mode;
+
+	u->name = "single-step without debug registers, in user mode";
+	rig_mode(&mode, 32, 3);
+	memcpy(&f->sregs, &mode.sregs, sizeof(f->sregs));
+	f->no_debug = true;
+	f->regs.rdi = DEVICE;
+	f->regs.rflags |= 0x100;
+	f->script[0] = (struct script){ MMIO, { .gpa = DEVICE, .access = 1 }, { 0 } };
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 1, f->events.exception.injected);
+	EXPECT_EQ(u, 6, f->events.exception.nr);
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	likex_vcpu_error(f->vcpu, &error);
+	EXPECT_EQ(u, LIKEX_WHY_STATE, error.why);
+	fake_free(f);
+}
+
 /* There is nobody to tell of an interrupt shadow: the instruction is done without. */
 static void lean_shadow(struct unit *u)
 {
@@ -787,6 +810,7 @@ void unit_run(struct unit *u)
 	lean_refusal(u, "a vector load, without XSAVE", "\x0f\x10\x06\x00\x00", 5, 5);
 	lean_single_step(u, false);
 	lean_single_step(u, true);
+	user_single_step(u);
 	lean_shadow(u);
 	refused_config(u);
 }
