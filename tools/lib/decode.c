@@ -204,7 +204,8 @@ static void fix_branch(const struct likex_emul *e, struct insn *in,
  * Before a branch, 3E is NOTRACK to the decoder. To the processor it is that
  * and a segment override as ever.
  */
-static void fix_segment(const struct likex_emul *e, struct insn *in, const ZydisDecodedInstruction *z)
+static void fix_segment(const struct likex_emul *e, struct insn *in,
+			const ZydisDecodedInstruction *z)
 {
 	if ((z->attributes & ZYDIS_ATTRIB_HAS_NOTRACK) && !mode64(e))
 		in->seg = SEG_DS;
@@ -536,8 +537,8 @@ static void code_page_keep(struct likex_emul *e, u64 lin, u64 gpa, const u8 *hos
 		return;
 	e->code = (struct code_page){
 		.lin = lin & ~PAGE_MASK, .generation = *e->ops->generation,
-		.code = e->mode.code, .key = insn_key(e, gpa & ~PAGE_MASK), .gpa = gpa & ~PAGE_MASK,
-		.host = host - (gpa & PAGE_MASK), .trail = e->trail,
+		.code = e->mode.code, .key = insn_key(e, gpa & ~PAGE_MASK),
+		.gpa = gpa & ~PAGE_MASK, .host = host - (gpa & PAGE_MASK), .trail = e->trail,
 	};
 }
 

@@ -292,7 +292,7 @@ static __attribute__((noinline)) int commit_fpu(struct likex_emul *e)
 }
 
 /* What is left once memory is written. */
-static __attribute__((noinline)) int commit_other(struct likex_emul *e, bool waited)
+static __attribute__((noinline)) int commit_rest(struct likex_emul *e, bool waited)
 {
 	int r;
 
@@ -302,18 +302,6 @@ static __attribute__((noinline)) int commit_other(struct likex_emul *e, bool wai
 			return r;
 	}
 	commit_registers(e, waited);
-	e->log_len = 0;
-	return 0;
-}
-
-static inline int commit_rest(struct likex_emul *e, bool waited)
-{
-	struct likex_regs *to = e->step->regs;
-
-	if (!e->no_gpr)
-		return commit_other(e, waited);
-	to->rip = e->new.rip;
-	to->rflags = e->flags & ~X86_EFLAGS_RF;
 	e->log_len = 0;
 	return 0;
 }
@@ -328,9 +316,24 @@ static int commit_waited(struct likex_emul *e)
 	return r ? r : commit_rest(e, true);
 }
 
+/* What the registers are to be compared with, and become, after the wait. */
+static __attribute__((noinline)) int commit_waits(struct likex_emul *e)
+{
+	u64 rip = e->new.rip;
+
+	e->phase = PHASE_WRITE;
+	e->old = *e->step->regs;
+	if (e->no_gpr) {
+		e->new = e->old;
+		e->new.rip = rip;
+	}
+	return LIKEX_IO;
+}
+
 /* The same for one that has not waited. */
 static inline int commit(struct likex_emul *e)
 {
+	struct likex_regs *to = e->step->regs;
 	const struct span *s = &e->wr.span;
 	int r = 0;
 
@@ -339,11 +342,14 @@ static inline int commit(struct likex_emul *e)
 		r = device_write(e, s->gpa[0], 0, e->wr.len);
 	else if (e->wr.len)
 		r = commit_memory(e);
-	if (r == LIKEX_IO) {
-		e->old = *e->step->regs;
-		e->phase = PHASE_WRITE;
-	}
-	return r ? r : commit_rest(e, false);
+	if (r)
+		return r == LIKEX_IO ? commit_waits(e) : r;
+	if (!e->no_gpr)
+		return commit_rest(e, false);
+	to->rip = e->new.rip;
+	to->rflags = e->flags & ~X86_EFLAGS_RF;
+	e->log_len = 0;
+	return 0;
 }
 
 /* A vector's alignment comes before what #AC and the page tables say. */

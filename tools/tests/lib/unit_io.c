@@ -269,6 +269,20 @@ static void registers_meanwhile(struct unit *u)
 	EXPECT_EQ(u, UNIT_CODE + 3, r.regs.rip);
 	rig_destroy(&r);
 
+	u->name = "flags changed while a store waits";
+	start(&r, true);
+	r.regs.rdi = 0x9000;
+	unit_code(&r, "\x89\x07", 2);		/* mov [rdi], eax */
+	EXPECT_EQ(u, LIKEX_IO, likex_emul_step(r.emul, &r.step));
+	rig_io(&r, &r.step.io);
+	r.regs.rflags |= 0x200;
+	r.regs.rbx = 0x1313;
+	EXPECT_EQ(u, LIKEX_DONE, likex_emul_step(r.emul, &r.step));
+	EXPECT_EQ(u, 0x202, r.regs.rflags);
+	EXPECT_EQ(u, 0x1313, r.regs.rbx);
+	EXPECT_EQ(u, UNIT_CODE + 2, r.regs.rip);
+	rig_destroy(&r);
+
 	u->name = "RIP changed while waiting";
 	start(&r, true);
 	r.regs.rdi = 0x9000;
