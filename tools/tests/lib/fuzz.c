@@ -140,6 +140,14 @@ static void dirty(void *ctx, uint64_t gpa, uint32_t len)
 	memcpy(v->told + gpa, v->memory + gpa, len);
 }
 
+/* They are all there; what matters is what is asked for. */
+static int regs(void *ctx, struct likex_step *step, uint64_t want)
+{
+	(void)ctx;
+	CHECK(want && !(want & step->have) && !(want & ~LIKEX_STATE_ALL));
+	return 0;
+}
+
 static int pkru(void *ctx, uint32_t *value)
 {
 	struct vm *v = ctx;
@@ -251,8 +259,10 @@ static void load_code(struct vm *v)
 static bool finished(struct vm *v, struct likex_emul *e, struct likex_step *st,
 		     const struct likex_regs *before)
 {
-	int r = likex_emul_step(e, st);
+	int r;
 
+	st->have = v->in.linear & 0x40 ? LIKEX_STATE_GPRS : 0;
+	r = likex_emul_step(e, st);
 	CHECK(r < 0 || r <= LIKEX_UNSUPPORTED);
 	CHECK(likex_emul_pending(e) == (r == LIKEX_IO));
 	if (r == LIKEX_IO) {
@@ -296,6 +306,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ops.generation = &v.generation;
 	if (v.in.given >> 4)
 		ops.bulk = bulk;
+	if (v.in.linear & 0x80)
+		ops.regs = regs;
 	set_mode(&v);
 	build_tables(&v);
 	set_registers(&v);
