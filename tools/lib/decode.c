@@ -345,7 +345,7 @@ static u64 uses(const struct insn *in, const ZydisDecodedInstruction *z,
 	return u;
 }
 
-/* What follows from the rest, and is looked at each time it runs. */
+/* Work out once what each execution of the instruction looks at. */
 static void convert_rest(struct insn *in, const ZydisDecodedInstruction *z,
 			 const ZydisDecodedOperand *ops)
 {
@@ -401,8 +401,8 @@ static int decode_error(struct likex_emul *e, const struct fetch *f,
 }
 
 /*
- * What an instruction means depends on its bytes and on the mode alone; where
- * it is, is where to look for it. Physical addresses have at most 52 bits.
+ * The key of an instruction: its physical address, and the mode in the bits that
+ * no address has. Its meaning depends on its bytes and on the mode alone.
  */
 static u64 insn_key(const struct likex_emul *e, u64 gpa)
 {

@@ -7,7 +7,7 @@
  */
 #include "internal.h"
 
-/* What fetching and decoding take: mode, privilege level, code segment. */
+/* Registers that fetching and decoding need: mode, privilege level, code segment. */
 #define BASE (LIKEX_STATE_RIP | LIKEX_STATE_RFLAGS | LIKEX_STATE_CS | \
 	      LIKEX_STATE_SS | LIKEX_STATE_CONTROL)
 
@@ -50,7 +50,7 @@ int demand_begin(struct likex_emul *e)
 	return demand(e, BASE);
 }
 
-/* Tell what has changed since the call began. */
+/* Report the registers that have changed since the call began. */
 void demand_end(struct likex_emul *e)
 {
 	const reg64 *now = (const reg64 *)e->step->regs;

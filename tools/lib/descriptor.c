@@ -67,7 +67,7 @@ static bool load_allowed(const struct likex_emul *e, const struct likex_segment 
 	return (s->type & TYPE_CONFORMING) || (s->dpl >= rpl && s->dpl >= cpl);
 }
 
-/* Where the descriptor of @sel is, if its table is long enough. */
+/* Find the descriptor of @sel, if its table is long enough. */
 static bool descriptor_lin(const struct likex_emul *e, u16 sel, u64 *lin)
 {
 	const struct likex_sregs *s = e->sregs;

@@ -291,7 +291,7 @@ static __attribute__((noinline)) int commit_fpu(struct likex_emul *e)
 	return r;
 }
 
-/* What is left once memory is written. */
+/* Commit vector state and registers, after memory. */
 static __attribute__((noinline)) int commit_rest(struct likex_emul *e, bool waited)
 {
 	int r;
@@ -316,7 +316,7 @@ static int commit_waited(struct likex_emul *e)
 	return r ? r : commit_rest(e, true);
 }
 
-/* What the registers are to be compared with, and become, after the wait. */
+/* Keep the registers as they are now, and as they are to be, until the wait is over. */
 static __attribute__((noinline)) int commit_waits(struct likex_emul *e)
 {
 	u64 rip = e->new.rip;
@@ -517,7 +517,7 @@ static inline int begin(struct likex_emul *e)
 	return run(e);
 }
 
-/* What becomes of a refusal: the guest's own matter, or the caller's. */
+/* Turn a refusal into #UD for the guest, if the configuration says so. */
 static int refused(struct likex_emul *e)
 {
 	u8 why = e->step->why, how = e->cfg.refuse;

@@ -136,7 +136,7 @@ struct opr {
 	u8 size;		/* bytes */
 };
 
-/* What is done before an instruction's handler is called. */
+/* Preparations before an instruction's handler is called */
 enum prep {
 	PREP_NONE,
 	PREP_PLAIN,		/* resolve the operand in memory */
@@ -363,7 +363,7 @@ void linear_mode(struct likex_emul *e);
 u64 lam_untag(const struct likex_emul *e, u64 lin);
 bool lass_denies(const struct likex_emul *e, u64 lin, u32 access);
 
-/* Whether an access of long mode may not use @lin at all. */
+/* Check that an access of long mode may use @lin at all. */
 static inline bool linear_denied(const struct likex_emul *e, u64 lin, u32 access)
 {
 	return !canonical(e, lin) || (e->mode.lass && lass_denies(e, lin, access));
@@ -411,7 +411,7 @@ void host_copy(void *to, const void *from, unsigned int len);
 /* walk.c */
 int __must_check walk(struct likex_emul *e, u64 lin, u32 access, u64 *gpa);
 
-/* What of an operand is accessed: @len bytes at @at of its @whole, at @off of a segment. */
+/* A part of an operand: @len bytes, at @at of its @whole bytes and at @off of a segment. */
 struct piece {
 	u64 off;
 	unsigned int len, at, whole;
@@ -444,7 +444,7 @@ int __must_check system_read(struct likex_emul *e, u64 lin, void *data,
 
 /*
  * The offset of the memory operand. Registers are taken from emul->new: there
- * RIP is already behind the instruction, and POP has already moved RSP, both
+ * RIP is already after the instruction, and POP has already moved RSP, both
  * as the processor computes it.
  */
 static inline u64 ea_offset(struct likex_emul *e, const struct insn *in)
@@ -460,8 +460,8 @@ static inline u64 ea_offset(struct likex_emul *e, const struct insn *in)
 }
 
 /*
- * Whether @lin is on the page whose access trapped: then the processor has
- * translated it, and found no memory (none to be written, for a write).
+ * Check for the page whose access trapped: the processor has translated it, and
+ * found no memory (none to be written, for a write).
  */
 static inline bool trapped_page(const struct likex_emul *e, u64 lin, u32 access, u64 *gpa)
 {
@@ -469,7 +469,7 @@ static inline bool trapped_page(const struct likex_emul *e, u64 lin, u32 access,
 
 	if (!t || !(t->flags & LIKEX_TRAP_GVA) || (t->gva ^ lin) & ~PAGE_MASK)
 		return false;
-	/* Where a write trapped there may be memory to be read. */
+	/* A page whose write trapped may have memory to be read. */
 	if ((access & ACC_IMPLICIT) || (access & PF_W) / PF_W != t->kind)
 		return false;
 	*gpa = (t->gpa & ~PAGE_MASK) | (lin & PAGE_MASK);
@@ -487,8 +487,8 @@ static inline void span_one(struct span *s, unsigned int len, bool write)
 }
 
 /*
- * Whether an offset into another segment than FS and GS is a linear address
- * that can be used as it is, with @len bytes on one page.
+ * Check that an offset is a linear address that can be used as it is, with @len
+ * bytes on one page. Not for FS and GS.
  */
 static inline bool plain_address(const struct likex_emul *e, u64 lin, unsigned int len)
 {

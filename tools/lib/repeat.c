@@ -4,9 +4,9 @@
  * INS and OUTS that stay on one page, of memory and of a device each. They
  * change no flags and can no longer fault once the first of them could not.
  *
- * emul.c does the first and the last iteration, and each that is like no other
- * (over the end of a page, at a limit). So nothing has to be told of here: what
- * cannot be done at once is not done, and comes back as a single iteration.
+ * emul.c does the first and the last iteration, and each special one (over the end
+ * of a page, at a limit). So nothing fails here: an iteration that cannot be done
+ * with others is left, and is done singly.
  */
 #include "internal.h"
 
@@ -151,8 +151,8 @@ static int bulk(struct likex_emul *e, struct run *run, const struct side *device
 }
 
 /*
- * Whether a device that has just been accessed has changed what the guest's
- * memory is, if no generation tells: addresses are asked for anew.
+ * Without a generation, ask for the addresses anew: the device that has just been
+ * accessed may have changed the guest's memory.
  */
 static bool memory_changed(const struct likex_emul *e, const struct run *run)
 {
@@ -250,7 +250,7 @@ static int perform(struct likex_emul *e, struct run *run)
 	return r < 0 ? r : 0;
 }
 
-/* Tell of what has been written on one page, from the lowest address on. */
+/* Report the bytes written, all on one page, from the lowest address on. */
 static void tell(struct likex_emul *e, const struct run *run)
 {
 	u64 gpa = run->to.gpa, len = run->done * run->size;
@@ -276,7 +276,7 @@ static void advance(struct likex_emul *e, const struct insn *in, u64 n)
 }
 
 /*
- * repeat() - after an iteration: do as many as can be done at once, but for the
+ * repeat() - after an iteration: do as many as can be done at once, except the
  * last one of all
  * @most: how many may be done
  *
@@ -294,7 +294,7 @@ int repeat(struct likex_emul *e, const struct insn *in, u32 most)
 	if (!run.count)
 		return 0;
 	if (!sides(e, in, &run)) {
-		/* What it was is the single iteration's to tell. */
+		/* The next single iteration meets the same, and reports it. */
 		e->step->why = LIKEX_WHY_NONE;
 		e->step->insn_len = 0;
 		return 0;

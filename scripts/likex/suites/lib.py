@@ -56,7 +56,7 @@ def unit(t):
 
 @test("lib.vendor")
 def vendor(t):
-    """Where Intel's and AMD's processors differ, each is emulated as it is."""
+    """Intel's and AMD's processors are each emulated as they are, in every respect that is known to differ."""
     done = t.run([program(t, "unit"), "--group", "vendors"], timeout=60)
     note_lines(t, done.stdout, r"checks, ")
 

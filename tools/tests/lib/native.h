@@ -40,7 +40,7 @@ void native_run(const struct native_mode *m, struct native_state *s);
 /* From now on, play a processor that checks RSP, of so many bits, when it returns to user mode. */
 void native_pretend_rsp_checked(unsigned int va_bits);
 void native_describe(const struct native_mode *m);
-/* Whose processor this is: enum likex_vendor. */
+/* The vendor of this processor: enum likex_vendor. */
 unsigned int native_vendor(void);
 u64 native_xstate(void);
 void native_to_xsave(const struct native_state *s, u8 *xsave);

@@ -226,7 +226,7 @@ static int rig_regs(void *ctx, struct likex_step *step, uint64_t want)
 	return 0;
 }
 
-/* What was not asked for must be as it was; what has changed is told. */
+/* Registers that were not asked for must be as they were; changes must be reported. */
 static void lazy_check(struct rig *r, u64 changed)
 {
 	struct likex_regs regs;

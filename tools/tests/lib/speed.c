@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What emulated 4-byte stores cost, in instructions.
+ * The cost of emulated 4-byte stores, in instructions.
  *
  * To be run under callgrind, which counts exactly:
  *
@@ -102,7 +102,7 @@ static const struct kind *kind_find(const char *name)
 	exit(2);
 }
 
-/* Whether all stores went where they should. */
+/* Check that all stores have arrived. */
 static bool all_done(const struct machine *m, const struct kind *k, u64 steps)
 {
 	if (k->rdi == PAGE)

@@ -54,7 +54,7 @@ static void sizes(struct unit *u)
 	EXPECT_EQ(u, LIKEX_VERSION_MAJOR << 16 | LIKEX_VERSION_MINOR, likex_version());
 }
 
-/* What one instruction asks for, in how many calls. */
+/* The registers that one instruction asks for, and the number of calls. */
 struct asked {
 	struct rig *rig;
 	u64 want;
@@ -101,7 +101,7 @@ static void on_demand(struct unit *u)
 	EXPECT_EQ(u, 2, a.calls);
 	EXPECT_EQ(u, a.want, r.step.have);
 	EXPECT_EQ(u, LIKEX_STATE_RIP, r.step.changed);
-	/* What came with the exit is not asked for. */
+	/* Registers that came with the exit are not asked for. */
 	a.calls = 0;
 	r.step.have = LIKEX_STATE_ALL;
 	*rig_at(&r, UNIT_DATA) = 0x99;
@@ -117,7 +117,7 @@ static void on_demand(struct unit *u)
 	rig_destroy(&r);
 }
 
-/* Which bytes have been told of. */
+/* A mark for each byte that has been reported. */
 struct told {
 	u8 byte[UNIT_PAGES * 4096];
 	unsigned int calls;
@@ -166,7 +166,7 @@ static const struct dirty_row dirty_rows[] = {
 	{ "dirty, page fault", "\x89\x07", 2, 0x300000, 0, 0, 0, 64 },
 };
 
-/* Each byte that has changed has been told of: page tables, descriptors and all. */
+/* Each byte that has changed must have been reported, also in page tables and descriptors. */
 static void dirty_case(struct unit *u, const struct dirty_row *row)
 {
 	static struct told t;
@@ -203,7 +203,7 @@ static void dirty_case(struct unit *u, const struct dirty_row *row)
 	EXPECT_EQ(u, 0, missed);
 	EXPECT_EQ(u, false, t.crossing);
 	EXPECT_EQ(u, true, t.calls > 0);
-	/* Not each iteration is told of by itself. */
+	/* Iterations are reported together. */
 	EXPECT_EQ(u, true, t.calls < 20);
 	rig_destroy(&r);
 }

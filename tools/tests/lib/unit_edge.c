@@ -19,7 +19,7 @@
 #define A 0x20ull
 #define D 0x40ull
 
-/* Where the tables of these tests map the first pages a second time. */
+/* The tables of these tests map the first pages a second time, here. */
 #define UPPER 0xffffffff80000000ull
 #define GDT   0x9000ull
 
@@ -64,7 +64,7 @@ static void ports_count_0(struct unit *u)
 	}
 }
 
-/* Bytes that came with the trap count, be they all or the first ones only. */
+/* Bytes that came with the trap are used, also if they are the first ones only. */
 static void bytes_given(struct unit *u)
 {
 	static const struct {
@@ -203,7 +203,7 @@ static void lass(struct unit *u, const struct lass_row *row)
 	rig_destroy(&r);
 }
 
-/* Descriptors are read as the supervisor, whoever runs, and whatever AC is. */
+/* Descriptors are read as the supervisor, at any privilege level and with any AC. */
 static void lass_implicit(struct unit *u)
 {
 	struct tables t;
@@ -388,7 +388,7 @@ static void lam_not(struct unit *u)
 	rig_destroy(&r);
 }
 
-/* What the guest cannot write, it cannot mark. */
+/* Read-only memory keeps no accessed and dirty marks. */
 static void marks_in_rom(struct unit *u)
 {
 	struct tables t;

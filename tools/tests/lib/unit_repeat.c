@@ -35,7 +35,7 @@ static void note(struct vm *v, u64 addr, u64 value, unsigned int len, bool write
 	v->logged++;
 }
 
-/* What a read finds depends on how often there was one. */
+/* The value of a read depends on the number of transactions before it. */
 static void carry_out(struct vm *v, struct likex_io *io)
 {
 	u64 value = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Where Intel's and AMD's processors differ: each case on both.
+ * The differences of Intel's and AMD's processors: each case on both.
  *
  * Source: Intel SDM volume 2, descriptions of CALL, JMP, RET and REP; AMD APM
  * volume 3, "Near Branches in 64-Bit Mode" and "REP".
@@ -115,7 +115,7 @@ static void cmps(struct unit *u, u8 vendor)
 	rig_destroy(&r);
 }
 
-/* Flags of a repeated comparison that ends early: of its beginning, or of its last iteration. */
+/* Flags of a repeated comparison that ends early: those from before, or those of its last iteration. */
 static void cmps_flags(struct unit *u, const char *code, u8 vendor)
 {
 	u64 zf = vendor == LIKEX_VENDOR_AMD ? 0x44 : 0;	/* ZF, and PF with it */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Where liblikex is: in LIKEX_LIB_DIR, or where pkg-config says.
+//! Find liblikex in LIKEX_LIB_DIR, or ask pkg-config for its folder.
 use std::{env, process::Command};
 
 fn pkg_config() -> Option<String> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A guest that stores to and loads from an address where there is no memory: the
-//! emulator behind a safe face, with a machine of one page and one register.
+//! emulator with a safe interface, and a machine of one page and one register.
 use likex_sys::*;
 use std::os::raw::{c_int, c_void};
 
