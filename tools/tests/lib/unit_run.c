@@ -36,6 +36,7 @@ struct fake {
 	bool no_debug;		/* none for debug registers */
 	bool big_xsave;		/* more vector state than KVM_GET_XSAVE gives */
 	struct likex_vcpu *vcpu;
+	u64 dirty_gpa, dirty_len;	/* of the last write that was reported */
 };
 
 static void take_registers(struct fake *f)
@@ -153,12 +154,20 @@ static void *fake_map(void *ctx, uint64_t gpa, bool write)
 	return gpa < MEMORY ? f->memory + gpa : NULL;
 }
 
+static void fake_dirty(void *ctx, uint64_t gpa, uint32_t len)
+{
+	struct fake *f = ctx;
+
+	f->dirty_gpa = gpa;
+	f->dirty_len = len;
+}
+
 /* Real mode, code at 0x1000, DS at the device. */
 static struct fake *fake_make(const void *code, size_t len, u64 sync, bool lean)
 {
 	struct likex_vcpu_config config = {
 		.size = sizeof(config),
-		.ops = &fake_ops, .map = fake_map,
+		.ops = &fake_ops, .map = fake_map, .dirty = fake_dirty,
 		.sync_regs = sync,
 	};
 	struct fake *f = aligned_alloc(4096, (sizeof(*f) + 4095) & ~4095ull);
@@ -401,6 +410,21 @@ static void port(struct unit *u)
 	EXPECT_EQ(u, 0x42, f->page[run->io.data_offset]);
 	expect_exit(u, f, KVM_EXIT_HLT);
 	EXPECT_EQ(u, 1, f->regs.rsi);
+	fake_free(f);
+}
+
+static void dirty(struct unit *u)
+{
+	struct fake *f = fake_new("\xa5", 1, true);	/* movsw from the device */
+
+	u->name = "a write to memory is reported";
+	f->regs.rdi = 0x3000;
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, 0, f->dirty_len);
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 0x3000, f->dirty_gpa);
+	EXPECT_EQ(u, 2, f->dirty_len);
 	fake_free(f);
 }
 
@@ -790,6 +814,7 @@ void unit_run(struct unit *u)
 	kvm_failure(u);
 	step_and_shadow(u);
 	port(u);
+	dirty(u);
 	repeated(u);
 	immediate_exit(u, true);
 	immediate_exit(u, false);
