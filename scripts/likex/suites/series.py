@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 
-from .. import kernel, layout, packages, parts, rooms, series, source
+from .. import kernel, layout, packages, parts, prose, rooms, series, source
 from ..base import BUILD, Fail, TOP, cache, capture, digest, lock, write
 from ..suite import ALONE, Failure, test
 
@@ -460,6 +460,17 @@ def layout_holds(t):
 
 def _stem(path):
     return pathlib.Path(path).name
+
+
+@test("series.prose")
+def prose_is_plain(t):
+    """Comments, docstrings, documents and patch subjects break no rule of plain English that a pattern can see."""
+    wrong = prose.wrong_samples() + prose.wrong_files()
+    t.check(not wrong, "\n".join(wrong))
+    units = prose.kernel_units(series.make()) + prose.own_units() + prose.subject_units()
+    found = prose.findings(units)
+    t.check(not found, "\n".join(found))
+    t.note(f"{len(prose.ROWS)} rules, {len(units)} paragraphs of {len({path for path, *_ in units})} files")
 
 
 @test("series.parts")
