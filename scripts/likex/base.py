@@ -82,7 +82,7 @@ def parser(text, **more):
         description=text, formatter_class=argparse.RawDescriptionHelpFormatter, **more)
 
 
-# What a kernel developer's shell has set, or a git hook is run with, and what would steer make and git here.
+# Variables that a developer's shell or a git hook may have set, and that would change what make and git do here.
 _FOREIGN = {"ARCH", "CROSS_COMPILE", "LLVM", "CC", "CFLAGS", "LDFLAGS", "KCFLAGS", "KBUILD_OUTPUT", "KCONFIG_CONFIG",
             "LOCALVERSION", "W", "V", "C", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
             "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
@@ -210,7 +210,7 @@ def shown(path):
 
 
 def _taken(held):
-    """Lock a file, if nobody else has; tell whether it is locked now."""
+    """Lock a file unless another process has locked it; tell whether this one holds the lock now."""
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,7 +9,7 @@ from .base import BUILD, Fail, LOGS, TOP, lock, logged, say, step
 DEVICES = {"kvm": "/dev/kvm", "likex": "/dev/likex"}
 # Suffix of a metric's name: kernel parameters of the boot that it is measured in.
 BOOTS = {"": "", "_nomit": "mitigations=off"}
-# What likex-bench measures; SCALE in the first boot only.
+# Families of metrics that likex-bench measures; SCALE in the first boot only.
 FAMILIES = ("life", "slots", "exits", "cpuid", "memory")
 SCALE = "scale"
 # scale_STEP_COUNT: a step in a VM's life, beside so many others.

@@ -23,7 +23,7 @@ PATCH = TOP / "tools" / "machine" / "bochs.patch"
 
 
 def _build_id():
-    """Return what tells one build from another, but for the version."""
+    """Return what tells one build from another of the same version."""
     return digest(*CONFIGURE, PATCH)
 
 
@@ -34,7 +34,7 @@ def packaged():
 
 
 class Unavailable(Fail):
-    """What the fast Bochs is built from or with cannot be had here."""
+    """The fast Bochs cannot be built here: its source or a tool is missing."""
 
 
 def built():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What is in the emulated machine's memory at start: init, busybox, modules, programs."""
+"""The contents of the emulated machine's memory at start: init, busybox, modules, programs."""
 
 import os
 import pathlib

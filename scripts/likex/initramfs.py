@@ -53,5 +53,5 @@ class Archive:
             out += b"\0" * (-len(out) % 4)
             out += data
             out += b"\0" * (-len(out) % 4)
-        # Archives are put one behind the other; the kernel wants each to start on a word.
+        # The kernel gets several archives, one after the other, and wants each to start on a word.
         return bytes(out + b"\0" * (-len(out) % 512))

@@ -56,8 +56,9 @@ def environment():
     return {
         "CCACHE_DIR": str(cache() / "ccache"), "CCACHE_BASEDIR": str(TOP), "CCACHE_NOHASHDIR": "1",
         "CCACHE_MAXSIZE": "5G",
-        # What make knows of a file's headers is enough for the cache, which else runs the preprocessor once more: 4.4
-        # instead of 2.6 s of work for one of KVM's files. But make is not told of the system's headers.
+        # The cache uses make's list of a file's headers. Without that it runs the preprocessor once more: 4.4 instead
+        # of 2.6 s of work for one of KVM's files. The list lacks the system's headers, so the namespace is a
+        # hash over their packages.
         "CCACHE_DEPEND": "1", "CCACHE_NAMESPACE": _headers(),
         "KBUILD_BUILD_TIMESTAMP": "Sat Jan  1 00:00:00 UTC 2000",
         "KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_USER": "likex", "KBUILD_BUILD_HOST": "likex",
@@ -71,7 +72,7 @@ def make(tree, out, *targets, what, log, extra=(), timeout=None):
     logged(what, command, LOGS / log, env=environment(), timeout=timeout, append=True)
 
 
-# Where the symbols that the series adds are defined, by how their names begin.
+# The files that define the symbols of the series, by how the symbols begin.
 _KCONFIG = {"CONFIG_LIKEX": "arch/x86/likex/Kconfig", "CONFIG_X86_VIRT": "arch/x86/virt/Kconfig"}
 
 
@@ -109,7 +110,7 @@ def configure(tree, out, fragments, log):
     refused = [row for name, row in asked.items() if values.get(name, "n") != row.split("=", 1)[1]]
     if refused:
         said = "the kernel's Kconfig did not take: " + " ".join(refused)
-        # A tree that somebody brings may be of another version, and have mitigations that are called otherwise.
+        # The user's own tree may be of another version, in which mitigations have other names.
         if not series.foreign(tree):
             raise Fail(said)
         say(f"    {said}")

@@ -65,7 +65,7 @@ label likex
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What to emulate. `ips` is also the frequency of the emulated TSC."""
+    """A machine to emulate. `ips` is also the frequency of its TSC."""
     kind: str = "bochs"
     cpus: int = 1
     model: str = "broadwell_ult"
@@ -89,7 +89,7 @@ class Step:
 
 
 class NotDone(Fail):
-    """What became of a machine that did not come to its end: unlike other failures it says something of the kernel."""
+    """A machine that did not come to its end. Unlike other failures, it says something about the kernel."""
 
     status = 1
 

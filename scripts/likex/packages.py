@@ -13,7 +13,7 @@ class Missing(Fail):
 
 LOCK = cache() / "apt.lock"
 
-# What for: packages. `need()` takes these names.
+# Packages by purpose. `need()` takes the names of purposes.
 SETS = {
     "source": "git xz-utils",
     "kernel": "gcc make bc bison flex libelf-dev libssl-dev cpio kmod lz4 ccache perl rsync",

@@ -18,7 +18,7 @@ BRANCH, BASE = "likex", "base"
 
 # A person's own git settings (signing, hooks) must not change what is written, or refuse it.
 _PLAIN = {"GIT_CONFIG_GLOBAL": "/dev/null"}
-# Whose commits are those that no person makes.
+# The author and committer of commits that a script makes.
 NOBODY = {**_PLAIN, "GIT_AUTHOR_NAME": "LiKeX", "GIT_AUTHOR_EMAIL": "likex@localhost",
           "GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost"}
 _FORMAT = ["--zero-commit", "-N", "--no-signature", "--full-index", "--no-renames", "--no-color",
@@ -40,7 +40,7 @@ def git(*words, tree=TREE, env=_PLAIN, **more):
     return capture(["git", *words], cwd=tree, env=env, **more).rstrip("\n")
 
 
-# What stands for the fingerprint of a series that is just being applied, and of one that could not be.
+# In place of a fingerprint: the series is being applied, or could not be applied.
 _UPDATING, _REFUSED = "updating", "refused"
 
 
@@ -79,16 +79,16 @@ def _clone(where):
 
 def _apply_series():
     """Apply the series to the tree. The same patches on the same base give the same commits anywhere."""
-    # Until it is done, what the tree holds is nobody's work.
+    # Until all patches are applied, the tree holds no work that could be lost.
     write(_stamped(TREE), f"{_UPDATING} {git('rev-parse', BASE)}\n")
     git("checkout", "-q", "-f", "-B", BRANCH, BASE)
-    # Whoever applies it, the committer is the same: so are the commits' names.
+    # The committer is always the same, so the commits have the same names on every machine.
     try:
         logged("git am", ["git", "am", "-q", "--committer-date-is-author-date", *[PATCHES / name for name in names()]],
                LOGS / "am.log", cwd=TREE, env=NOBODY)
     except Fail as error:
         git("am", "--abort", check=False, env=NOBODY)
-        # From here on what is in it may be somebody's work again.
+        # From here on the tree may hold a person's work again.
         write(_stamped(TREE), f"{_REFUSED} {git('rev-parse', 'HEAD')}\n")
         # Without git's advice on how to go on: it has been aborted.
         said = [row for row in str(error).splitlines()[1:] if row.startswith(("Patch failed", "error:", "fatal:"))]
@@ -216,12 +216,12 @@ def onto(kernel):
 
 
 def foreign(tree):
-    """Tell whether a tree is onto()'s: of a kernel that somebody else has."""
+    """Tell whether a tree is a copy by onto(), of a kernel tree that is not the series' own."""
     return _stamped(tree).exists() and tree != TREE
 
 
 def _throw_away(where):
-    """Remove a copy of a kernel tree, unless somebody has worked in it: resolved a conflict, say."""
+    """Remove a copy of a kernel tree, unless it holds work: a conflict that the user resolved, for example."""
     _, head = _stamp(where)
     if head and (git("rev-parse", "HEAD", tree=where) != head or dirty(where)):
         raise Fail(f"{where} has work of yours, which would be lost; move it away, or remove it")
@@ -249,7 +249,7 @@ def _copy(kernel, where):
     repository, _ = source.pristine()
     log = LOGS / "onto.log"
     if (kernel / ".git").exists():
-        # With the person's settings: the tree may be somebody else's, and git told to trust it (safe.directory).
+        # With the user's settings: another user may own the tree, and git may be told to trust it (safe.directory).
         if dirty(kernel, env={}):
             say(f"    what is not committed in {kernel} is left out")
         logged("git clone", ["git", "clone", "-q", "--shared", kernel, where], log)
@@ -277,7 +277,7 @@ def worktree(name, commit):
 
 
 def reader(where):
-    """Make the kernel tree of somebody who tries the series; return it.
+    """Make the kernel tree of a reader who tries the series; return it.
 
     It has no more than the folders that the series touches: all that git looks at, and written in a second.
     """
@@ -307,7 +307,7 @@ def differences(scratch):
     return said
 
 
-# What checkpatch says and is wrong about, or what is not the series' to change: kind, line of the patch, why.
+# Findings of checkpatch that are wrong, or that the series cannot change: kind, line of the patch, reason.
 EXPLAINED = (
     ("FILE_PATH_CHANGES", r"^diff --git a/(Documentation/virt|arch/x86|virt/likex|include/uapi/linux/likex|tools/testing/selftests/likex)",
      "MAINTAINERS names the whole folder"),
@@ -365,7 +365,7 @@ def checkpatch():
     return list(dict.fromkeys(bad + _misspelt()))
 
 
-# What codespell takes for a misspelling: the Interrupt Stack Table, a member of struct kvm_fpu, and a struct file.
+# Names that codespell takes for a misspelling: the Interrupt Stack Table, a member of struct kvm_fpu, a struct file.
 SPELT_SO = "ist,fpr,filp"
 
 

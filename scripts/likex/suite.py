@@ -37,16 +37,16 @@ from .base import BUILD, Fail, RESULTS, TOP, end, ending, environment, lock, say
 
 
 class Failure(Exception):
-    """What a test says when it fails."""
+    """The test fails; the message says why."""
 
 
 class Skip(Exception):
-    """Why a test cannot run here."""
+    """The test cannot run here; the message says why."""
 
 
 REGISTRY = {}
 ALONE = "alone"
-# What takes longest is begun first, so that nothing is left to wait for at the end.
+# The longest lanes begin first, so that the run does not end with one long test alone.
 FIRST = (ALONE, "debug", "series", "guest", "docs", "both", "machine", "lib-fuzz")
 
 
@@ -61,7 +61,7 @@ def test(name, exhaustive=False, lane=None):
 
 
 class Context:
-    """What a test gets: where things are, how long it may take, and a place for its notes."""
+    """The argument of a test: where things are, how long it may take, and a place for its notes."""
 
     top, build = TOP, BUILD
 
@@ -218,7 +218,7 @@ def lanes(names):
 
 
 class _Running:
-    """What is running, said now and then: the longest test has no line for a quarter of an hour."""
+    """The tests that run now, printed once a minute: the longest test prints no line for a quarter of an hour."""
 
     def __init__(self):
         self.since = {}

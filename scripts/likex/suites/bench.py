@@ -90,7 +90,7 @@ def ratio(t):
 
 @test("bench.scale-table")
 def scale_table(t):
-    """What KVM's memory did not last for is left out of the table and of the picture, and the rest is in them."""
+    """Table and picture leave out the figures for which KVM had too little memory, and show all others."""
     metrics = {f"scale_{name}_{count}": {"kvm": None if count == 1000 else 4000 + count, "likex": 2000 + count,
                                          "ratio": None, "unit": "ticks"} for name in bench.STEPS for count in bench.COUNTS}
     result = {"machine": {"model": "m"}, "metrics": metrics}

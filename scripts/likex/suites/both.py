@@ -67,7 +67,7 @@ def order(t):
 
 @test("both.full")
 def full(t):
-    "Where no place is left for an emergency callback, KVM and a second user are refused; with one, they work."
+    "KVM and a second user are refused if no place is left for an emergency callback; with a free place they work."
     outcome = _boot(t, [machine.Step("full", ["full.sh"])])
     _passed(t, outcome)
     t.check(_numbers(outcome.steps[0].text)["places"] == 4, "four places")
@@ -156,7 +156,7 @@ def reboot(t):
     _clean(t, outcome)
 
 
-# What each shows about KVM's use of VMX, its MSRs or its entry loop is in its source.
+# Each tests KVM's use of VMX, its MSRs or its entry loop; its source says which.
 SELFTESTS = ("cr4_cpuid_sync_test", "exit_on_emulation_failure_test", "get_msr_index_features",
              "max_vcpuid_cap_test", "platform_info_test", "set_boot_cpu_id", "set_sregs_test", "sync_regs_test",
              "triple_fault_event_test", "tsc_msrs_test", "userspace_io_test", "userspace_msr_exit_test",

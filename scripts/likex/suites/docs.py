@@ -141,7 +141,7 @@ def long(t):
 
 @test("docs.tests-named")
 def tests_named(t):
-    """Where a document says that a test shows a command, there is that test; every table row's test exists too."""
+    """Each test that a document names, at a command or in a table, exists."""
     for path in documents():
         for block in blocks(path):
             if block.how.startswith("test "):

@@ -73,7 +73,7 @@ TESTS = {
 
 MARK = "likex-test: step"
 TRACE = "--- trace"
-# The guest of seed 000 with the tracepoint on; what is traced comes behind a line of its own.
+# The guest of seed 000 with the tracepoint on; the trace follows after a line of its own.
 TRACED = """
 events=/sys/kernel/tracing/events/likex/likex_exit/enable
 echo 1 >$events || exit 9
@@ -86,7 +86,7 @@ echo >/sys/kernel/tracing/trace
 exit $status
 """.format(trace=TRACE)
 
-# A processor that has AVX-512, UMIP and TSC scaling. What Linux says of it while modules are loaded is not LiKeX's.
+# A processor that has AVX-512, UMIP and TSC scaling. Linux, not LiKeX, prints messages about it when modules load.
 AVX512 = "corei7_icelake_u"
 AVX512_PROGRAMS = ("cpu", "fpu", "clock")
 # One without APIC virtualization, FSGSBASE, INVPCID and PAUSE-loop exiting, and one that has all of them.
@@ -140,7 +140,7 @@ def _steps(flavour):
     steps += [marked(name, [f"/tests/{name}"], scale) for name in PROGRAMS]
     # The same fault was KVM's.
     steps.append(marked("fds-kvm", ["env", "LIKEX_DEV=/dev/kvm", "/tests/fds"], scale))
-    # What no VM holds any more can be unloaded.
+    # Modules that no VM holds any more can be unloaded.
     steps.append(marked("unload", ["sh", "-c", "rmmod likex && rmmod kvm_intel"]))
     if flavour == "debug":
         steps.append(marked("kmemleak", ["sh", "-c", LEAKS]))
@@ -222,7 +222,7 @@ def _chosen(t, found, globs):
         for line in _about(found, name):
             t.note(line)
     bad = [name for name in chosen if verdicts[name] == "not ok"]
-    # What ends a case from within says so without its name.
+    # A case that ends its own process prints its message without its name.
     t.check(not bad, f"{found.name}: failed: {' '.join(bad)}\n" + "\n".join(_said(found)))
     skipped = [name for name in chosen if verdicts[name] == "skip"]
     t.check(not skipped, f"{found.name}: skipped: {' '.join(skipped)}\n" + "\n".join(_said(found)))

@@ -58,7 +58,7 @@ def load_unload(t):
     t.check("rounds 20" in outcome.steps[0].text, "20 rounds")
 
 
-# What sysfs says of iTLB multihit, and how often LiKeX has warned of L1TF: after each change of what is loaded.
+# After each change of the loaded modules: sysfs on iTLB multihit, and the number of LiKeX's warnings of L1TF.
 REPORTED = """
 set -eu
 say() {

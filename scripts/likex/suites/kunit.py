@@ -8,7 +8,7 @@ from ..base import BUILD, TOP, cache
 from ..suite import test
 
 
-# What came of it: one run serves every test that looks at its results.
+# The results: one run serves every test that looks at them.
 _RUNS = {}
 
 

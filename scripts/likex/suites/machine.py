@@ -181,7 +181,7 @@ def same_2(t):
 
 @test("machine.recalled")
 def recalled(t):
-    """What a boot is remembered by is all that came of it, byte for byte; and none is remembered that did not go well."""
+    """A stored boot gives back all of its outcome, byte for byte; a boot that went wrong is not stored."""
     def outcome(**but):
         # A step that goes over into another kernel has no status.
         steps = [machine.Step("one", ["true"], 0, b"\xff\0out", b"err\r\n"), machine.Step("two", [])]

@@ -53,7 +53,7 @@ def export_stable(t):
 
 @test("series.export-keeps", lane="series-keeps")
 def export_keeps(t):
-    """Whatever is changed, in the tree or in patches/, no script loses it unasked, and each refusal says how to go on."""
+    """No script loses a change in the tree or in patches/ unasked, and each refusal says how to go on."""
     with tempfile.TemporaryDirectory(dir=BUILD) as home:
         copy = _checkout(pathlib.Path(home) / "likex", 2)
         tree, last = copy / "build" / "linux", sorted((copy / "patches").glob("*.patch"))[-1]
@@ -89,7 +89,7 @@ def export_keeps(t):
         does("tree")
         t.check("One more line." in git("log", "-1", "--format=%B"), "the tree has not followed")
 
-        # Changed so that it does not apply, which somebody resolves in the tree
+        # Changed so that it does not apply; the developer resolves that in the tree
         last.write_text(kept.replace("\n-", "\n-no such line", 3))
         refuses("tree", "does not apply")
         readme.write_text("resolved by hand\n")
@@ -133,7 +133,7 @@ def cache_moves(t):
 # Not in every run: each file that the series touches is written anew, and what is built from it is built again.
 @test("series.cut-off", exhaustive=True, lane=ALONE)
 def cut_off(t):
-    """A tree whose update was cut off is taken up again; its half is not taken for somebody's work."""
+    """A tree whose update was cut off is taken up again; the half that was applied is not taken for a developer's work."""
     tree = series.make()
     head, wanted = _git("rev-parse", "HEAD"), _git("rev-parse", "HEAD^{tree}")
     t.check(head == series._stamp()[1] and not series.dirty(), "build/linux has work that is not in patches/")
@@ -245,7 +245,7 @@ def build_each(t):
     t.packages("sparse")
     packages.need("kernel")
     tree, out, log = series.worktree("steps", series.BASE), BUILD / "kernel" / "steps", "kernel-steps.log"
-    # What is compiled is looked at; so begin with nothing that an earlier run has left, warnings and all.
+    # Only what is compiled now gives warnings; so remove all that an earlier run has compiled.
     for path in (out / "arch/x86/likex", out / "virt/likex"):
         shutil.rmtree(path, ignore_errors=True)
     built, configured = 0, None
@@ -296,7 +296,7 @@ def _link(t, value, kvm="m"):
 def _link_in(t, tree, out, value, kvm):
     """Link the host kernel with LiKeX and KVM set to values, in the folder of its build."""
     log = "kernel-link.log"
-    (out / ".built").unlink(missing_ok=True)  # whoever needs the host kernel next has it linked anew
+    (out / ".built").unlink(missing_ok=True)  # the next user of the host kernel links it anew
     for name in _git("diff", "--name-only", "--diff-filter=AM", series.BASE, "HEAD").split():
         if name.endswith((".c", ".S")):
             (out / name).with_suffix(".o").unlink(missing_ok=True)  # a warning is told by the compiler, once
@@ -437,7 +437,7 @@ def other_tree(t):
         # The rest went in, as far as it stands without what was refused.
         applied = series.git("rev-list", "--count", f"{before}..HEAD", tree=where)
         t.check(int(applied) + len(refused) == len(series.names()), f"{applied} applied, {len(refused)} refused")
-        # What somebody does in the copy then is not thrown away.
+        # Work that the user does in the copy afterwards is not thrown away.
         (where / "arch/x86/kernel/cpu/bugs.c").write_text("resolved\n")
         try:
             series.onto(tree)
