@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the benchmark's families of metrics share: clocks and the counting of
- * work (measure.c), the guest and its programs (guest.c), and the families, a
- * file each.
+ * Functions that the benchmark's families of metrics share: clocks and the counting
+ * of work (measure.c), the guest and its programs (guest.c). Each family has a file.
  */
 #ifndef LIKEX_BENCH_H
 #define LIKEX_BENCH_H
@@ -15,7 +14,7 @@
 #define PAGE		0x1000UL
 #define TOUCHED		128	/* pages that AT_TOUCH faults in */
 
-/* Where each guest program lies in the guest's first page. */
+/* Offset of each guest program in the guest's first page. */
 enum {
 	AT_HALT = 0x000, AT_PIO = 0x040, AT_EMPTY = 0x080, AT_CPUID = 0x0c0, AT_MSR = 0x100,
 	AT_TOUCH = 0x140, AT_CPUID_LEAF = 0x180, AT_TOUCH_ONE = 0x1c0, AT_MMIO = 0x200,
@@ -24,7 +23,7 @@ enum {
 struct bench {
 	const char	*device;
 	double		ticks_per_ns;
-	long		clock_ticks;	/* what reading the clocks costs */
+	long		clock_ticks;	/* cost of reading the clocks */
 	unsigned char	*memory;	/* guest memory, all of it touched by the host */
 	size_t		memory_size;
 };

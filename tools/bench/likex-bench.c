@@ -92,7 +92,7 @@ static int usage(FILE *to, int status)
 	return status;
 }
 
-/* Whether a family was asked for: named, or none was. */
+/* Return true if the user named this family, or none. */
 static bool asked(const char *name, char **names)
 {
 	bool found = !*names;

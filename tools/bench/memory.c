@@ -46,9 +46,9 @@ static void shrink_slabs(void)
 }
 
 /*
- * What the kernel has given out: everything that is not free, page caches and empty
- * slabs released. A free page on a processor's own list is in MemFree or not, as it
- * happens: these are counted in /proc/zoneinfo.
+ * Return the memory that the kernel has given out, after it has released page caches
+ * and empty slabs. MemFree may or may not include a free page on a processor's own
+ * list, so count these pages in /proc/zoneinfo.
  */
 static long memory_used(void)
 {

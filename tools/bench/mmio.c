@@ -24,7 +24,7 @@
 #define REGISTER	(DEVICE + 0xb0)
 #define STORED		0x12345678
 
-/* What runs the vCPU: KVM_RUN, or the library. */
+/* A vCPU that KVM_RUN or the library runs. */
 struct runner {
 	struct vm		vm;
 	struct likex_handle	handle;

@@ -41,7 +41,7 @@ static void change_slot(const struct bench *b, struct vm *vm)
 	need("delete a slot", vm_set_slot(vm, 1, 16 * PAGE, b->memory + PAGE, 0));
 }
 
-/* Of a VM's own life, but for the slot: @other is changed, for which it is not the first time. */
+/* Measure the steps of one VM's life. The slot step uses @other, which had the slot before. */
 static void take_steps(const struct bench *b, struct vm *other, unsigned char *memory, int round,
 		       struct cost costs[STEPS][ROUNDS])
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * One VM with one vCPU, on either interface: /dev/kvm with its three
- * descriptors, or /dev/likex with one. What the benchmark and the small guests
- * need, and no more; errors are -errno.
+ * descriptors, or /dev/likex with one. It has only the functions that the benchmark
+ * and the small guests need; errors are -errno.
  */
 #ifndef LIKEX_TOOLS_VM_H
 #define LIKEX_TOOLS_VM_H
@@ -19,7 +19,7 @@ struct vm {
 	size_t		run_size;	/* bytes mapped at run */
 };
 
-/* Whether the device at @path has everything on one descriptor. */
+/* Return 1 if the device at @path has everything on one descriptor, else 0. */
 int vm_one_descriptor(const char *path);
 
 /* Open the device at @path and create an empty VM. */

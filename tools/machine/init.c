@@ -4,7 +4,7 @@
  *
  * Runs the steps that the host put into /job, one after the other, and reports
  * over I/O port 0xe9, which nothing else writes to; the serial line is left to
- * the kernel. What a program prints can so never be taken for a kernel message,
+ * the kernel. So the output of a program is never taken for a kernel message,
  * nor the other way round. At the end it powers the machine off.
  *
  * /job is a list of zero-terminated strings. A step is
@@ -83,7 +83,7 @@ static _Noreturn void power_off(void)
 {
 	const char *word = "Shutdown";
 
-	/* What the kernel wrote must have left the line before the machine is gone. */
+	/* The kernel's output must have left the line before the machine is off. */
 	tcdrain(STDERR_FILENO);
 	write_port(BOCHS_POWER, word, strlen(word));
 	reboot(RB_POWER_OFF);

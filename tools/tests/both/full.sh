@@ -59,7 +59,7 @@ must "a guest runs beside it" guest
 rmmod kvm_intel
 set_to 0 active
 
-# Where VMX goes on with the first VM, that VM is refused.
+# If VMX is turned on only for the first VM, that VM is refused.
 rmmod kvm
 modprobe kvm enable_virt_at_load=0
 set_to $places callbacks

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Load and unload KVM and the second user of VMX in every order, and look after
-# each step whether VMX is on exactly where somebody uses it.
+# Load and unload KVM and the second user of VMX in every order. After each step,
+# VMX must be on exactly if one of them uses it.
 #
 # usage: order.sh ROUNDS
 set -eu
@@ -16,7 +16,7 @@ msr() {
 		echo "unreadable-$1-$2"
 }
 
-# What must never change: FEAT_CTL, VMX_BASIC, EFER, STAR, LSTAR, SFMASK, TSC_AUX
+# MSRs that must never change: FEAT_CTL, VMX_BASIC, EFER, STAR, LSTAR, SFMASK, TSC_AUX
 msrs() {
 	for cpu in /dev/cpu/[0-9]*; do
 		for index in 0x3a 0x480 0xc0000080 0xc0000081 0xc0000082 0xc0000084 0xc0000103; do

@@ -6,7 +6,7 @@
  *
  * The processor takes these values from its MSRs, not from the VMCS, so a guest
  * that sees its own proves that the hypervisor knows what is in the MSRs, also
- * when somebody else has been there in between.
+ * when another user of these MSRs has been there in between.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,12 +42,12 @@
 #define MSR_TSC_AUX	0xc0000103u
 
 #define CODE_SELECTOR	0x08	/* before SYSCALL */
-#define STAR_SELECTOR	0x18	/* what SYSCALL puts into CS */
+#define STAR_SELECTOR	0x18	/* CS after SYSCALL */
 #define FLAGS_MASK	0x400	/* DF of DF, ZF and CF; Linux, for one, masks them all */
 
 /*
- * Each round is one VM exit. %r10d holds the TSC_AUX that is expected. What is
- * wrong goes to PORT_WRONG: 1 RFLAGS, 2 CS, 3 TSC_AUX, 4 the return address.
+ * Each round is one VM exit. %r10d holds the TSC_AUX that is expected. A wrong
+ * register goes to PORT_WRONG: 1 RFLAGS, 2 CS, 3 TSC_AUX, 4 the return address.
  */
 extern const char guest_code[], guest_entry[], guest_end[];
 asm(".pushsection .rodata\n"
@@ -115,7 +115,7 @@ static unsigned int host_tsc_aux(void)
 	return aux;
 }
 
-/* What Linux puts there: not read from the register, which may hold a guest's. */
+/* Return the TSC_AUX that Linux uses; the register itself may hold a guest's value. */
 static unsigned int linux_tsc_aux(void)
 {
 	unsigned int cpu, node;
