@@ -22,7 +22,7 @@ Unit = collections.namedtuple("Unit", "path line text")
 KERNEL = ("arch/x86/likex", "virt/likex", "include/uapi/linux/likex.h", "tools/testing/selftests/likex",
           "Documentation/virt/likex")
 # Folders and files of this repository.
-OWN = ("README.md", "Documentation", "scripts", "tools")
+OWN = ("README.md", "Documentation", "configs", "kunit", "scripts", "series", "tools")
 
 _WORDS = "What|Which|Where|Whether|Who|Whom|Whose|Whoever|Whatever"
 
@@ -165,10 +165,10 @@ def kconfig_units(path, text):
 def file_units(root, path):
     """Return the units of a file; none if it is of no kind that has prose."""
     full = root / path
-    kinds = {".c": c_units, ".h": c_units, ".S": c_units, ".py": python_units, ".sh": hash_units, ".md": document_units,
-             ".rst": document_units}
+    kinds = {".c": c_units, ".h": c_units, ".S": c_units, ".py": python_units, ".sh": hash_units, ".config": hash_units,
+             ".md": document_units, ".rst": document_units}
     reader = kinds.get(path.suffix)
-    if path.name.startswith("Makefile"):
+    if path.name.startswith("Makefile") or path.name == "series":
         reader = hash_units
     elif path.name.startswith("Kconfig"):
         reader = kconfig_units
