@@ -238,7 +238,7 @@ static void convert_self(struct insn *in, const ZydisDecodedInstruction *z,
 		in->imm = ops[0].imm.value.u | ops[1].imm.value.u << 16;
 }
 
-/* Whether the instruction is one that is emulated; if so, all about it. */
+/* Return true if the instruction is emulated; @in then has all about it. */
 static bool convert(const struct likex_emul *e, struct insn *in,
 		    const ZydisDecodedInstruction *z, const ZydisDecodedOperand *ops)
 {
@@ -383,7 +383,7 @@ static int refuse(struct likex_emul *e, const struct fetch *f, unsigned int len,
 	return emul_unsupported(e, why);
 }
 
-/* What the decoder's complaint means to the guest. */
+/* Turn the decoder's error into its effect on the guest. */
 static int decode_error(struct likex_emul *e, const struct fetch *f,
 			ZyanStatus status)
 {
@@ -497,7 +497,7 @@ static int decode_bytes(struct likex_emul *e, struct fetch *f)
 	return 0;
 }
 
-/* Where CS:RIP is, and how many bytes there may be before the limit. */
+/* Find the linear address of CS:RIP, and the number of bytes that the limit allows. */
 static int fetch_start(struct likex_emul *e, u64 *lin, unsigned int *max)
 {
 	const struct likex_segment *cs = &e->sregs->cs;

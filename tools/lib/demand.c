@@ -2,8 +2,8 @@
 /*
  * Registers on demand: for callers to whom reading each one costs.
  *
- * An instruction's registers are known once it is decoded. What is never asked
- * for has any value in the caller's structures, and keeps it.
+ * An instruction's registers are known once it is decoded. A register that is
+ * never asked for may have any value in the caller's structures, and keeps it.
  */
 #include "internal.h"
 

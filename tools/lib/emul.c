@@ -421,7 +421,7 @@ static inline int execute(struct likex_emul *e, const struct insn *in)
 	return r ? r : commit(e);
 }
 
-/* Whether the processor would now look for traps and interrupts. */
+/* Return true if the processor would now look for traps and interrupts. */
 static bool repeat_pauses(struct likex_emul *e)
 {
 	return ++e->rep_done >= e->cfg.rep_budget ||

@@ -61,7 +61,9 @@ static u64 low_bits(unsigned int n)
 }
 
 /*
- * evex_bytes() - which bytes of the operand in memory are accessed, a bit each
+ * evex_bytes() - find the bytes of the operand in memory that are accessed
+ *
+ * Return: a bit for each byte.
  */
 u64 evex_bytes(const struct insn *in, u64 mask)
 {

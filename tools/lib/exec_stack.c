@@ -195,8 +195,8 @@ static int stack_probe(struct likex_emul *e, u64 off, unsigned int size, bool wr
 }
 
 /*
- * @len bytes at @off of the stack, all of whose parts have been probed. What
- * goes round the end of the segment is left alone.
+ * Find @len bytes at @off of the stack, all of whose parts have been probed. If
+ * they wrap round the end of the segment, the instruction is refused.
  */
 static int stack_span(struct likex_emul *e, struct span *s, u64 off, unsigned int len,
 		      bool write)

@@ -207,7 +207,7 @@ static int outs(struct likex_emul *e, const struct insn *in)
 	return 0;
 }
 
-/* Whether a repeated comparison has found what it looks for. */
+/* Return true if a repeated comparison has found what it looks for. */
 static bool found(const struct likex_emul *e, const struct insn *in)
 {
 	if (in->op->sub != STR_CMPS && in->op->sub != STR_SCAS)

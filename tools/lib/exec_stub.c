@@ -23,10 +23,11 @@
  *    all of x87 too; the rest are registers that any call may change. The
  *    address of a stub, which x87 keeps as that of the last instruction, is
  *    replaced by the guest's.
- * 5. The guest gets what its processor would give. What it must have on (CR0,
- *    CR4, XCR0) is checked before anything is read. Flags start clear, so that
- *    those found set are the instruction's. One that the guest has unmasked is
- *    dealt with before a result is taken: see simd_exception(), x87_unmasked().
+ * 5. The guest gets what its processor would give. The bits of CR0, CR4 and XCR0
+ *    that the instruction needs are checked before anything is read. Flags start
+ *    clear, so that those found set are the instruction's. One that the guest
+ *    has unmasked is dealt with before a result is taken: see simd_exception(),
+ *    x87_unmasked().
  * 6. Other processors only see the guest's memory read or written once, by the
  *    functions that do it for a move. The copy is the emulator's alone.
  */
@@ -165,7 +166,7 @@ static bool waits(const struct insn *in)
 }
 
 /*
- * x87_check() - whether the system has x87 or MMX on, and no exception pends
+ * x87_check() - check that the system has x87 or MMX on, and no exception pends
  *
  * Comes before anything that the operand can raise.
  */

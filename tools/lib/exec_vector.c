@@ -82,7 +82,7 @@ int fpu_get(struct likex_emul *e, struct likex_fpu *fpu)
 }
 
 /*
- * vector_check() - whether the system has the vector unit on
+ * vector_check() - check that the system has the vector unit on
  *
  * Comes before anything that the operands can raise.
  */

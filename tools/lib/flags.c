@@ -2,8 +2,8 @@
 /*
  * Arithmetic and its flags. Pure functions of values.
  *
- * Where the manual leaves a flag undefined, it is what Intel processors were
- * seen to do; the tests mask those flags.
+ * A flag that the manual leaves undefined gets the value that Intel processors
+ * were seen to give it; the tests mask those flags.
  */
 #include "internal.h"
 

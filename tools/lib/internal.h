@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the parts of the emulator share.
+ * Declarations that the parts of the emulator share.
  *
  * Direction of calls: emul.c -> decode.c -> optab.c -> exec_*.c -> operand.c ->
  * descriptor.c -> mem.c -> segment.c, walk.c -> linear.c, host.c, trap.c.
@@ -99,7 +99,7 @@ _Static_assert(offsetof(struct likex_regs, rip) == REG_RIP * sizeof(u64),
 _Static_assert(offsetof(struct likex_regs, rsp) == REG_RSP * sizeof(u64),
 	       "order of registers");
 
-/* What of the processor's mode decides how an instruction runs. */
+/* The parts of the processor's mode that decide how an instruction runs. */
 struct mode {
 	union {
 		struct {
@@ -170,7 +170,7 @@ struct op {
  */
 struct evex_form {
 	u8 k;			/* number of the mask register; 0: no mask */
-	bool zero;		/* what is masked off becomes zero, else it stays */
+	bool zero;		/* masked-off elements become zero, else they stay */
 	bool no_ac;		/* need not be aligned, whatever RFLAGS.AC says */
 	bool whole;		/* faults, and is read, whatever the mask says */
 	bool bcast;		/* one element in memory stands for all */
@@ -208,7 +208,7 @@ struct insn {
 	bool vex;
 	bool evex;		/* needs the state of AVX-512 */
 	u8 seg, base, index, scale;
-	u8 mem;			/* which operand is in memory; 0xff: none */
+	u8 mem;			/* index of the operand in memory; 0xff: none */
 	u8 access;		/* PF_W if that operand is written */
 	u8 prep;		/* enum prep */
 	u8 msize;		/* bytes of the operand in memory */
@@ -241,7 +241,7 @@ struct trail {
 	} step[LEVELS_MAX];	/* unused ones are of an entry that never changes */
 };
 
-/* Where the code runs: good as long as nothing of what it came from changes. */
+/* The page that the code runs in: good until something that it was found from changes. */
 struct code_page {
 	u64 lin;		/* of the page; 1: none */
 	u64 generation;
@@ -268,7 +268,7 @@ enum staged_how { STAGED_PLAIN, STAGED_LOCKED, STAGED_MASKED };
 struct staged {
 	struct span span;
 	u8 data[WRITE_MAX + 8];	/* can be read 8 bytes at a time */
-	u8 old[16];		/* what was read, for the locked compare */
+	u8 old[16];		/* bytes that were read, for the locked compare */
 	u8 len;			/* 0: no write */
 	u8 pos;			/* bytes already written */
 	u8 how;			/* enum staged_how */
@@ -322,10 +322,10 @@ struct likex_emul {
 	struct trail trail;
 	struct code_page code;
 	const struct insn *cur;	/* NULL while decoding */
-	u32 zmm_hi256;		/* where the XSAVE area has ZMM0-15's upper halves, */
+	u32 zmm_hi256;		/* offsets in the XSAVE area: of ZMM0-15's upper halves, */
 	u32 zmm_hi16;		/* ZMM16-31 */
 	u32 opmask;		/* and K0-7 */
-	u64 host;		/* what stubs this processor can run: enum stub_host */
+	u64 host;		/* stubs that this processor can run: enum stub_host */
 	u8 fx[FX_SIZE];		/* the x87 state to be, with EVENT_X87 */
 
 	/* of registers that come on demand */

@@ -40,7 +40,7 @@ u64 lam_untag(const struct likex_emul *e, u64 lin)
 }
 
 /*
- * lass_denies() - whether an access may not use its half of the address space
+ * lass_denies() - return true if an access may not use its half of the address space
  *
  * Bit 63 stands for the supervisor's half. The supervisor's data may be in the
  * other one under the conditions of SMAP.

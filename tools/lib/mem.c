@@ -95,7 +95,7 @@ int mem_resolve(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
 }
 
 /*
- * mem_resolve_part() - as mem_resolve(), for what is at @at of an operand of
+ * mem_resolve_part() - as mem_resolve(), for the part at @at of an operand of
  * @whole bytes, whose alignment is the one that counts
  */
 int mem_resolve_part(struct likex_emul *e, struct span *s, unsigned int seg, u64 off,
@@ -113,10 +113,10 @@ int mem_resolve_part(struct likex_emul *e, struct span *s, unsigned int seg, u64
 }
 
 /*
- * span_host() - where a page's part of @s is in memory; NULL: it is a device's
+ * span_host() - return the host address of a page's part of @s; NULL: a device's
  *
- * A transaction made meanwhile can have changed what the guest's memory is:
- * then that has to be asked again.
+ * A transaction made meanwhile can have changed the guest's memory map: then the
+ * address has to be asked for again.
  */
 u8 *span_host(struct likex_emul *e, const struct span *s, unsigned int i)
 {

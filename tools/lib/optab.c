@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Which instructions are emulated, and by what.
+ * The instructions that are emulated, and the function for each.
  */
 #include "internal.h"
 #include <Zydis/Zydis.h>
@@ -203,7 +203,7 @@ static const struct op string_cmpsd = { exec_string, STR_CMPS, OP_SELF };
 
 /*
  * op_lookup() - how @mnemonic is emulated, or NULL
- * @one_byte: whether the opcode is from the one-byte map
+ * @one_byte: true if the opcode is from the one-byte map
  */
 const struct op *op_lookup(unsigned int mnemonic, bool one_byte)
 {

@@ -3,11 +3,11 @@
  * Running a vCPU: the kernel's raw exits in, KVM's exits out.
  *
  * Registers are worked on where they are: in the run area, if the kernel
- * keeps them there, else in a copy that ioctls fill and write back. What was
- * changed is noted in vcpu->dirty, and goes to the kernel with the next run.
+ * keeps them there, else in a copy that ioctls fill and write back. Changes are
+ * noted in vcpu->dirty, and go to the kernel with the next run.
  *
- * A kernel may not have all of it yet: what it has no ioctl for (-ENOTTY) is
- * missed only by an instruction that needs it.
+ * A kernel may not have all ioctls yet. State without one (-ENOTTY) is missed
+ * only by an instruction that needs it.
  */
 #include <asm/processor-flags.h>
 #include <cpuid.h>
@@ -30,8 +30,8 @@
 #define XFEATURE_PKRU 9
 
 /*
- * Where the value of an INS or OUTS lies: in the exit's own part of the run
- * area, behind what describes it, so that one mapped page is enough.
+ * Offset of the value of an INS or OUTS: in the exit's own part of the run area,
+ * after the members that describe it, so that one mapped page is enough.
  */
 #define PIO_DATA (offsetof(struct kvm_run, padding) + 128)
 
@@ -74,7 +74,7 @@ struct likex_vcpu {
 	struct kvm_regs *regs;		/* in either place */
 	struct kvm_sregs *sregs;
 	struct kvm_vcpu_events *events;
-	struct kvm_regs had;		/* what the kernel has for @regs until the next run */
+	struct kvm_regs had;		/* the kernel's values of @regs until the next run */
 	uint64_t dirty;			/* KVM_SYNC_X86_*: of these three */
 	bool no_events;			/* the kernel gives and takes none */
 	bool drop_ud;			/* KVM's #UD for what is emulated here */
@@ -173,7 +173,7 @@ static int emul_pkru(void *ctx, uint32_t *pkru)
 
 static int fetch(struct likex_vcpu *v, uint64_t part, unsigned long cmd, void *to)
 {
-	/* What a program has put there itself is newer than the kernel's. */
+	/* Values that a program has put there itself are newer than the kernel's. */
 	if ((v->synced & part) && (!v->stale || (v->cfg.run->kvm_dirty_regs & part)))
 		return 0;
 	return call(v, cmd, to);
@@ -338,7 +338,7 @@ static int retire_events(struct likex_vcpu *v, uint8_t shadow)
 	return 0;
 }
 
-/* What an instruction leaves behind it, besides its own results. */
+/* Note the effects of a finished instruction besides its own results. */
 static int retire(struct likex_vcpu *v)
 {
 	uint32_t done = v->step.events;
@@ -556,9 +556,9 @@ static bool trap_kvm(struct likex_vcpu *v)
 }
 
 /*
- * Where KVM_CAP_EXIT_ON_EMULATION_FAILURE is off, KVM has also queued a #UD
- * for the instruction that it could not emulate. If it is emulated here, that
- * has to go.
+ * With KVM_CAP_EXIT_ON_EMULATION_FAILURE off, KVM has also queued a #UD for the
+ * instruction that it could not emulate. If the instruction is emulated here,
+ * the #UD has to go.
  */
 static bool ud_queued(const struct likex_vcpu *v)
 {
@@ -569,7 +569,7 @@ static bool ud_queued(const struct likex_vcpu *v)
 	       (ev->exception.injected || ev->exception.pending);
 }
 
-/* Whether the exit is one that asks for an instruction to be decoded. */
+/* Return true if the exit asks for an instruction to be decoded. */
 static bool trap_exit(struct likex_vcpu *v)
 {
 	memset(&v->trap, 0, sizeof(v->trap));
@@ -605,7 +605,7 @@ static int run_once(struct likex_vcpu *v)
 		return r;
 	if (!trap_exit(v))
 		return 1;
-	/* What the run area has is of this exit. */
+	/* The values in the run area are of this exit. */
 	v->stale = false;
 	r = state_fetch(v);
 	if (r)
@@ -623,7 +623,7 @@ static int complete(struct likex_vcpu *v)
 	if (r)
 		return r;
 	if (v->regs->rip != v->pend_rip) {
-		/* What the vCPU is to do now, the processor can do. */
+		/* RIP has been changed: the processor can go on from there. */
 		likex_emul_cancel(v->emul);
 		return 0;
 	}

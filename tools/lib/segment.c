@@ -49,8 +49,8 @@ static bool limit_denies(const struct likex_segment *s, u64 off, unsigned int le
 
 /*
  * Alignment is checked only for user code, and only where both the system
- * (CR0.AM) and the program (EFLAGS.AC) ask for it. Whether it is for operands
- * of more than 8 bytes is left to the processor: Intel's do not, AMD's do.
+ * (CR0.AM) and the program (EFLAGS.AC) ask for it. For operands of more than 8
+ * bytes it depends on the processor: Intel's do not check them, AMD's do.
  */
 static bool misaligned(const struct likex_emul *e, u64 lin, unsigned int len)
 {

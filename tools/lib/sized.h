@@ -14,7 +14,7 @@
  * sized_copy() - take a structure over from the caller
  * @to, @have: this version's
  * @from: the caller's; NULL is an error
- * @least: what it has at least
+ * @least: the least size that it may have
  *
  * Return: 0; -EINVAL if it is too short; -E2BIG if more of it is set than this
  * version knows.

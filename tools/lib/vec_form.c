@@ -82,7 +82,7 @@ static u64 host_xcr0(void)
 }
 
 /*
- * stub_host() - what stubs this processor can run, for emul->host
+ * stub_host() - return the stubs that this processor can run, for emul->host
  */
 u64 stub_host(void)
 {
@@ -181,7 +181,7 @@ static unsigned int element_bytes(const ZydisDecodedOperand *o)
 }
 
 /*
- * Elements of the result and of memory, each a load's. Where the two differ in
+ * Elements of the result and of memory, each a load's. If the two differ in
  * number, the instruction converts to fewer (then the mask counts memory's),
  * or takes several for one of the result (then memory's are counted together).
  */

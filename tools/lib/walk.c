@@ -39,7 +39,7 @@ struct walk {
 	u64 lin;
 	u32 access;
 	unsigned int level;	/* of @pte; 1 is the last */
-	u64 gpa;		/* where @pte is; ~0 for a PDPTE register */
+	u64 gpa;		/* address of @pte; ~0 for a PDPTE register */
 	u64 pte;
 	u64 rights;		/* W and U of all levels, NX of any */
 };

@@ -397,7 +397,7 @@ def abi(t):
     shutil.rmtree(other)
 
 
-HEADERS_OF = {"emul.h": False, "vcpu.h": True}  # whether a header may need the kernel's
+HEADERS_OF = {"emul.h": False, "vcpu.h": True}  # true: the header may need the kernel's
 LANGUAGES = (("gcc", "c", "c99"), ("gcc", "c", "c11"), ("g++", "c++", "c++17"),
              ("clang", "c", "c99"), ("clang++", "c++", "c++17"))
 

@@ -322,10 +322,10 @@ def _linked(out):
     return "?" if "likex_" in capture(["nm", out / "vmlinux"]) else "n"
 
 
-# What the host kernel has because of KVM.
+# Symbols that the host kernel has because of KVM.
 _OF_KVM = ("KVM_SMM", "KVM_HYPERV", "KVM_XEN", "X86_SGX_KVM", "X86_SGX")
 
-# What LiKeX's two folders depend on, one choice a line: (LiKeX, its KUnit suites, symbols that are turned off).
+# Choices that LiKeX's two folders depend on, one a line: (LiKeX, its KUnit suites, symbols that are turned off).
 COMBINATIONS = (
     ("m", "m", ()),
     ("y", "n", ("IA32_EMULATION",)),

@@ -5,10 +5,10 @@
  *
  *   --device NODE   /dev/likex (default) or /dev/kvm
  *
- * What is printed is the same on both. Two vCPUs do all of it in turn: one has
- * its registers in the run area, the other is reached by ioctls only.
+ * The output is the same on both. Two vCPUs do all of it in turn: one has its
+ * registers in the run area, the other is reached by ioctls only.
  *
- * Exits with 77 where there is no such device.
+ * Exits with 77 if there is no such device.
  */
 #include "../../guests/vm.h"
 #include "rig.h"
@@ -22,8 +22,8 @@
 #define CODE   0x8000ull
 #define DATA   0x9000ull
 #define STACK  0xb000ull
-#define LIN    MEMORY		/* where the guest sees the device: behind its memory, */
-#define DEVICE 0xd0000000ull	/* and where it is */
+#define LIN    MEMORY		/* linear address of the device: after the memory, */
+#define DEVICE 0xd0000000ull	/* and its guest-physical address */
 
 #define RAX   0x8877665544332211ull
 #define WORD  0x1122334455667788ull
@@ -43,7 +43,7 @@ struct access {
 
 /*
  * Each begins with RAX, 3 in RCX, RSI at DATA, RDI at LIN, and WORD at DATA,
- * and has to end with these. HLT comes behind the code.
+ * and has to end with these. HLT comes after the code.
  */
 static const struct row {
 	const char *name;
@@ -131,7 +131,7 @@ static void *map(void *ctx, uint64_t gpa, bool write)
 	return gpa < MEMORY ? (u8 *)ctx + gpa : NULL;
 }
 
-/* The guest's memory where it is, and the device behind it. */
+/* Map the guest's memory to itself, and the device after it. */
 static void build_tables(u8 *memory)
 {
 	u64 (*table)[512] = (void *)(memory + TABLES);
@@ -278,7 +278,7 @@ static bool row_ok(struct cpu *c, const struct row *row)
 	       result_ok(c, row);
 }
 
-/* What the library does not know it refuses, with the bytes and where they are. */
+/* The library refuses an unknown instruction, and tells its bytes and address. */
 static bool refused(struct cpu *c)
 {
 	struct likex_vcpu_error error = { .size = sizeof(error) };

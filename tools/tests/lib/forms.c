@@ -53,7 +53,7 @@ struct forms {
 	struct native_mode mode;
 	bool native;
 	unsigned int functions, insns, accesses, natively, failures;
-	/* Which forms there were: a bit each in a hash. */
+	/* The forms that there were: a bit each in a hash. */
 	u8 seen[8192];
 	unsigned int distinct;
 };

@@ -22,7 +22,7 @@ struct input {
 	u8 insn[16];
 	u16 rip;
 	u16 regs[16];
-	u8 high[16];		/* what is above the low 16 bits of each */
+	u8 high[16];		/* the bits above the low 16 of each */
 	u32 flags;
 	struct {
 		u16 at;

@@ -331,7 +331,7 @@ static void mem_sib(struct as *a, unsigned int mod)
 		a->disp = 0;
 	if (!has_base) {
 		a->disp_len = 4;
-		/* What the scale cannot reach, the displacement does. */
+		/* The displacement gives the bits that the scale cannot reach. */
 		if (has_index) {
 			a->disp = (a->disp & 0xfff8) + (want & 7);
 			aim(a, index, (want - a->disp) >> scale, a->asize);
@@ -403,7 +403,7 @@ static void choose_bit_offset(struct as *a, unsigned int reg)
 	s64 unit = a->osize * 8;
 
 	aim(a, reg, bit, a->osize);
-	/* What the offset adds, the address must lack; >> rounds down. */
+	/* Subtract from the address the bytes that the offset adds; >> rounds down. */
 	a->target -= (bit >> (unit == 64 ? 6 : unit == 32 ? 5 : 4)) * a->osize;
 }
 

@@ -16,7 +16,7 @@ enum undef {
 
 struct tmpl;
 
-/* What to generate: set by the test. */
+/* Choices of the cases to generate: set by the test. */
 struct gen {
 	struct rng rng;
 	unsigned int bits;	/* 16, 32 or 64 */
@@ -25,11 +25,11 @@ struct gen {
 	bool no_movbe, no_branches;
 	bool no_recent;		/* not what came after Skylake's time */
 	bool ports;		/* INS and OUTS */
-	bool rows;		/* what the library has stubs for, see gen_row.c */
+	bool rows;		/* instructions that the library has stubs for, see gen_row.c */
 	/* Chooses where an operand shall be, as a linear address. */
 	u64 (*target)(struct gen *g, unsigned int len);
 	u64 seg_base[6];	/* ES CS SS DS FS GS: subtracted from the target */
-	u64 segs;		/* which segment overrides may be used, a bit each */
+	u64 segs;		/* segment overrides that may be used, a bit each */
 	u64 code;		/* RIP of the instruction */
 	unsigned int va_bits;	/* for target(): bits of a linear address in 64-bit code */
 };

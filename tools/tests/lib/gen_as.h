@@ -72,11 +72,11 @@ struct as {
 	u8 rep, lock, seg;		/* prefix bytes, or 0 */
 	u8 rex;				/* W R X B */
 	u8 modrm, sib, vvvv, l256;
-	u8 evex[2];			/* R' as in P0; P2, but for L */
+	u8 evex[2];			/* R' as in P0; P2 without L */
 	bool has_sib, is_mem;
 	int disp_len;
 	s64 disp;
-	int rip_relative_at;		/* where in the code, or -1 */
+	int rip_relative_at;		/* 0 if RIP-relative in 64-bit code, else -1 */
 	unsigned int seg_used;
 	u64 target;
 	const struct stub_row *row;	/* or NULL */

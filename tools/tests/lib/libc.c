@@ -39,8 +39,8 @@ static const struct level {
 
 /* Two areas that a function works on. The first may be a device. */
 struct area {
-	u8 *at;			/* where functions see it */
-	u8 *bytes;		/* where it can always be read and written */
+	u8 *at;			/* address that functions use */
+	u8 *bytes;		/* address that can always be read and written */
 };
 
 /* A signal handler has no other way to its data. */

@@ -25,7 +25,7 @@
 #define GPA_ARENA  0x50000ull
 #define GPA_PAGES  0x80
 
-/* What a page of the arena is, natively and in the emulated machine. */
+/* Kind of each page of the arena, natively and in the emulated machine. */
 static const struct {
 	int prot;
 	enum page_kind kind;
@@ -442,7 +442,7 @@ static void take_explained_fault(struct test *t)
 
 	if (!t->amd || !(t->in.regs.rflags & 0x40000))
 		return;
-	/* What comes behind it, if anything does, is a page fault. */
+	/* Only a page fault can come after the alignment check. */
 	if ((t->result == LIKEX_DONE || vector == 14) && t->out.trapno == 17 &&
 	    t->c.operand_len >= 16)
 		t->explained[AMD_WIDE]++;

@@ -14,7 +14,7 @@ struct native_state {
 	u64 mask[8];		/* K0-7 */
 	u8 x87[160];		/* as in an FXSAVE image, with MXCSR */
 	u64 xstate;		/* XSTATE_BV */
-	unsigned int trapno;	/* 1 #DB, 3 #BP behind the instruction, or a fault */
+	unsigned int trapno;	/* 1 #DB, 3 #BP after the instruction, or a fault */
 	u64 error;
 	u64 cr2;
 };

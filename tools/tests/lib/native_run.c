@@ -2,7 +2,7 @@
 /*
  * How a single instruction gets onto the processor: a breakpoint's signal
  * handler returns to it with every register chosen, and the signal that comes
- * next (the breakpoint behind it, a single-step trap, or its fault) brings
+ * next (the breakpoint after it, a single-step trap, or its fault) brings
  * back what became of them.
  *
  * The handler and what it calls are built without stack protection, and load
@@ -29,7 +29,7 @@ static struct {
 	const struct native_mode *mode;
 	struct native_state *state;
 	bool inside;
-	unsigned int rsp_bits;	/* where a checked RSP is played: its bits */
+	unsigned int rsp_bits;	/* if a checked RSP is simulated: its bits; else 0 */
 	gregset_t saved;
 	u8 saved_fp[FP_SIZE];
 	unsigned int fp_size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the library's tests share: a small machine around the emulator.
+ * A small machine around the emulator, which the library's tests share.
  *
  * Its guest-physical memory is an array of pages, each of a kind. Device pages
  * keep their bytes in the same array, so a test can compare memory without
@@ -50,7 +50,7 @@ struct rig {
 	u8 *kind;
 	u64 pages;
 	bool pull;		/* devices answer through LIKEX_IO */
-	u8 port_value;		/* what every byte of a port reads as */
+	u8 port_value;		/* value that every byte of a port reads as */
 	unsigned int fpu_gets, fpu_puts;
 	bool outside;		/* a device access beyond all pages was made */
 	u64 lowest_write;	/* gpa: where memory was asked for to be written */
@@ -58,7 +58,7 @@ struct rig {
 	struct likex_io io_log[IO_LOG];
 };
 
-/* Where build_*() put page tables, from where on they allocate. */
+/* Page tables that tables_*() build, and the page that they allocate next. */
 struct tables {
 	struct rig *rig;
 	u64 next;		/* guest-physical address of the next free page */

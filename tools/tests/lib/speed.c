@@ -66,7 +66,7 @@ static int bulk(void *ctx, const struct likex_bulk *b)
 
 static const volatile uint64_t generation;
 
-/* What callgrind counts. Not inlined, so that it has a name. */
+/* The function that callgrind counts. Not inlined, so that it has a name. */
 __attribute__((noinline)) int measured(struct likex_emul *e, struct likex_step *st);
 __attribute__((noinline)) int measured(struct likex_emul *e, struct likex_step *st)
 {

@@ -8,9 +8,9 @@
  * is mapped to itself here. (Translations are compared with a real processor.)
  *
  * Unicorn (QEMU's translator) checks neither segment limits nor types nor
- * alignment, has no EFER.NXE, forgets SMAP in code that it has translated, and does not tell error codes: those are compared with a real
- * processor, or in unit tests. Where it differs from the manual in other ways,
- * the table below says so.
+ * alignment, has no EFER.NXE, forgets SMAP in code that it has translated, and
+ * does not tell error codes: those are compared with a real processor, or in
+ * unit tests. The table below lists its other differences from the manual.
  */
 #include "gen.h"
 #include <unicorn/unicorn.h>
@@ -384,7 +384,7 @@ static bool same_trap(struct test *t)
 	t->faults++;
 	if (vector != 14 || t->cr2 == f->cr2)
 		return true;
-	/* Which byte of a page-crossing operand, or which operand of two. */
+	/* CR2 may be another byte of a page-crossing operand, or another operand of two. */
 	if (t->cr2 - f->cr2 + 64 < 128) {
 		t->counts[READ_FIRST]++;
 		return true;

@@ -4,7 +4,7 @@
 
 #include "rig.h"
 
-/* What became of the checks so far. */
+/* Results of the checks so far. */
 struct unit {
 	const char *name;	/* of the case that runs */
 	unsigned int checks, failures;

@@ -148,7 +148,7 @@ static void start_halves(struct unit *u, const char *name, struct rig *r, struct
 struct lass_row {
 	const char *name;
 	unsigned int cpl;
-	u64 code;		/* what is added to UNIT_CODE */
+	u64 code;		/* added to UNIT_CODE */
 	const char *insn;
 	u64 rdi;
 	u64 cr4, rflags;

@@ -138,7 +138,7 @@ static void fetch_faults(struct unit *u)
 
 	unit_start(u, "fetch", &r, 0);
 	r.sregs.efer |= 0x800;
-	r.regs.rip = 0x200000;			/* behind the mapping */
+	r.regs.rip = 0x200000;			/* past the mapping */
 	EXPECT_EQ(u, LIKEX_FAULT, rig_step(&r));
 	EXPECT_EQ(u, 14, r.step.fault.vector);
 	EXPECT_EQ(u, 0x10, r.step.fault.error);
@@ -217,7 +217,7 @@ static void put_descriptor(struct rig *r, u64 at, u32 base, u32 limit, u8 access
 
 struct load_row {
 	const char *name;
-	u8 modrm;		/* which register, from [edi] */
+	u8 modrm;		/* chooses the register, loaded from [edi] */
 	u16 sel;
 	unsigned int cpl;
 	int vector;
@@ -353,7 +353,7 @@ static void port_map(struct unit *u)
 	}
 }
 
-/* Descriptors are read as the supervisor, whoever runs: SMAP applies. */
+/* Descriptors are read as the supervisor at any CPL: SMAP applies. */
 static void implicit_access(struct unit *u)
 {
 	struct rig r;

@@ -24,7 +24,7 @@ struct row {
 	unsigned int len;
 	u8 code[12];
 	u64 rax, rcx, rdx, mem, flags;
-	/* What comes of it. */
+	/* The results. */
 	u64 xrax, xrcx, xmem, xflags;
 	unsigned int reads, writes;	/* of the device */
 };

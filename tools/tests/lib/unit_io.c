@@ -297,7 +297,7 @@ static void registers_meanwhile(struct unit *u)
 	rig_destroy(&r);
 }
 
-/* What is known of one instruction's access does not hold for another's. */
+/* The trap of one instruction's access does not hold for another's. */
 static void trap_meanwhile(struct unit *u)
 {
 	struct likex_trap trap = {
@@ -310,7 +310,7 @@ static void trap_meanwhile(struct unit *u)
 	start(&r, true);
 	r.regs.rdi = UNIT_DATA;
 	r.step.trap = &trap;
-	unit_code(&r, "\x90\x90\x88\x27", 4);		/* behind: mov [rdi], ah */
+	unit_code(&r, "\x90\x90\x88\x27", 4);		/* after it: mov [rdi], ah */
 	EXPECT_EQ(u, LIKEX_IO, likex_emul_step(r.emul, &r.step));
 	expect_io(u, &r.step.io, true, 0xa000, 4);
 	r.regs.rip += 2;
@@ -386,7 +386,7 @@ static void rom(struct unit *u)
 	rig_destroy(&r);
 }
 
-/* What the processor has translated is not translated again; no more than that. */
+/* The processor's translation is used for the access that trapped, and for no other. */
 static void trapped(struct unit *u)
 {
 	struct likex_trap trap = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The preload library, linked in here, in front of a KVM that is played: the
- * ioctl() that it finds behind its own is one of this file.
+ * ioctl() that it finds after its own is one of this file.
  */
 #include "unit.h"
 #include <linux/kvm.h>

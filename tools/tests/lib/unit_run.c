@@ -31,8 +31,8 @@ struct fake {
 	u8 memory[MEMORY];
 	struct script script[SCRIPT];
 	unsigned int at, runs, ioctls, xsaves;
-	u64 sync;		/* what it has of KVM_CAP_SYNC_REGS */
-	bool lean;		/* no ioctl but for the registers */
+	u64 sync;		/* its bits of KVM_CAP_SYNC_REGS */
+	bool lean;		/* ioctls only for the registers */
 	bool no_debug;		/* none for debug registers */
 	bool big_xsave;		/* more vector state than KVM_GET_XSAVE gives */
 	struct likex_vcpu *vcpu;
@@ -571,7 +571,7 @@ static void set_in_repeated(struct unit *u, bool sync)
 		expect_exit(u, f, KVM_EXIT_MMIO);
 		EXPECT_EQ(u, DEVICE + i, f->run->mmio.phys_addr);
 		f->run->mmio.data[0] = i + 1;
-		/* What a program has read, it sets again, with one change. */
+		/* A program sets the registers that it has read, with one change. */
 		f->regs.rbx = 0x90 + i;
 		if (i % 2)
 			likex_vcpu_invalidate(f->vcpu);
@@ -710,7 +710,7 @@ static void lean_access(struct unit *u)
 	fake_free(f);
 }
 
-/* What it would take events or vector registers for is refused, with reason and RIP. */
+/* An instruction that needs events or vector registers is refused, with reason and RIP. */
 static void lean_refusal(struct unit *u, const char *name, const void *code, size_t len,
 			 unsigned int insn_len)
 {
@@ -775,7 +775,7 @@ static void user_single_step(struct unit *u)
 	fake_free(f);
 }
 
-/* There is nobody to tell of an interrupt shadow: the instruction is done without. */
+/* An interrupt shadow cannot be told without events: the instruction is done without. */
 static void lean_shadow(struct unit *u)
 {
 	struct fake *f = lean_new("\x8e\x16\x00\x00", 4);	/* mov ss, [0] */

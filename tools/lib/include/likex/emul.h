@@ -13,8 +13,8 @@
  * likex_emul_step() allocates nothing.
  *
  * Structures that the caller fills in begin with their size: set it to sizeof.
- * So one that was compiled with an older header goes on to work. What such a
- * header does not have counts as zero.
+ * So one that was compiled with an older header goes on to work. Members that
+ * such a header lacks count as zero.
  */
 #ifndef LIKEX_EMUL_H
 #define LIKEX_EMUL_H
@@ -59,9 +59,9 @@ struct LIKEX_MAY_ALIAS likex_regs {
 
 /**
  * struct likex_segment - a segment register
- * @base: where it begins
+ * @base: linear address of its beginning
  * @limit: the highest offset, in bytes whatever @g is
- * @selector: what the guest has loaded
+ * @selector: the value that the guest has loaded
  * @type: of the descriptor, as @present, @dpl, @db, @s, @l, @g and @avl
  * @unusable: a null selector was loaded
  */
@@ -122,7 +122,7 @@ struct LIKEX_MAY_ALIAS likex_sregs {
 uint32_t likex_version(void);
 
 /**
- * enum likex_result - what likex_emul_step() did
+ * enum likex_result - the outcome of likex_emul_step()
  * @LIKEX_DONE: the instruction has retired; registers and memory are as after
  *	it. See likex_step.events for what else the processor would do.
  * @LIKEX_MORE: a repeated string instruction has done some of its iterations
@@ -135,8 +135,8 @@ uint32_t likex_version(void);
  *	before it (for a repeated one: as before the iteration that faulted).
  *	With #XM the flags in MXCSR have been set, and @fpu_put called.
  * @LIKEX_UNSUPPORTED: not emulated; likex_step.why, .insn and .insn_len tell
- *	what and why. Nothing was changed by the instruction. Whether a refusal
- *	comes out so, or as #UD, is likex_emul_config.refuse's to say.
+ *	the reason and the instruction, which has changed nothing.
+ *	likex_emul_config.refuse chooses between this result and #UD.
  *
  * Besides these, likex_emul_step() returns a negative errno when a callback
  * did. The instruction is dropped then: registers are as before it, device
@@ -235,7 +235,7 @@ struct likex_bulk {
  * struct likex_fault - an exception
  * @vector: 0 #DE, 6 #UD, 7 #NM, 10 #TS, 11 #NP, 12 #SS, 13 #GP, 14 #PF, 16 #MF,
  *	17 #AC, 19 #XM
- * @has_error: whether the exception pushes an error code; none does in real mode
+ * @has_error: true if the exception pushes an error code; none does in real mode
  * @error: that error code
  * @cr2: the linear address, for a page fault. CR2 itself is left for the
  *	caller to load, when it delivers the exception.
@@ -258,7 +258,7 @@ struct likex_fault {
 #define LIKEX_TRAP_GVA       (1u << 2)	/* gva and gpa are one access's */
 
 /**
- * struct likex_trap - what is known of the access that trapped
+ * struct likex_trap - description of the access that trapped
  * @gpa: guest-physical address of the access
  * @gva: its linear address, if LIKEX_TRAP_GVA
  * @kind: LIKEX_TRAP_READ, LIKEX_TRAP_WRITE or LIKEX_TRAP_FETCH
@@ -347,7 +347,7 @@ struct likex_emul_ops {
 	uint32_t size;
 
 	/**
-	 * @map: where the guest's memory is. Returns the host address of the
+	 * @map: find the guest's memory. Returns the host address of the
 	 * byte at @gpa, valid up to the end of its 4096-byte page, or NULL if
 	 * there is no memory, or, with @write, none that may be written: then
 	 * the access is MMIO. Memory is accessed with ordinary and atomic
@@ -407,9 +407,9 @@ struct likex_emul_ops {
 	/**
 	 * @regs: registers on demand. Fills in those of step->regs and step->sregs
 	 * that @want names, LIKEX_STATE_* bits, and may fill in more and add it to
-	 * step->have. For a hypervisor where reading each one costs. Which ones
-	 * are to be written back is in step->changed. NULL: they are all there
-	 * when the step begins.
+	 * step->have. For a hypervisor where reading each one costs.
+	 * step->changed tells which ones are to be written back. NULL: they are
+	 * all there when the step begins.
 	 */
 	int (*regs)(void *ctx, struct likex_step *step, uint64_t want);
 
@@ -425,7 +425,7 @@ struct likex_emul_ops {
 #define LIKEX_FEATURE_1G_PAGES (1u << 0)  /* else PS in a PDPTE is reserved */
 
 /**
- * enum likex_vendor - whose processor the guest believes to be on
+ * enum likex_vendor - vendor of the processor that the guest believes to be on
  * @LIKEX_VENDOR_INTEL: Intel's
  * @LIKEX_VENDOR_AMD: AMD's: a near branch in 64-bit code obeys an operand-size
  *	prefix; a repeated string instruction whose count is 0 changes no
@@ -439,7 +439,7 @@ enum likex_vendor {
 };
 
 /**
- * enum likex_refuse - what becomes of an instruction that is not emulated
+ * enum likex_refuse - treatment of an instruction that is not emulated
  * @LIKEX_REFUSE_USER_UD: #UD into the guest at CPL 1 to 3, so that a guest's
  *	program ends itself and not its machine; LIKEX_UNSUPPORTED at CPL 0
  * @LIKEX_REFUSE_EXIT: LIKEX_UNSUPPORTED always
@@ -456,7 +456,7 @@ enum likex_refuse {
 };
 
 /**
- * struct likex_emul_config - what the emulated processor is like
+ * struct likex_emul_config - properties of the emulated processor
  * @size: sizeof(struct likex_emul_config)
  * @maxphyaddr: physical-address bits, 32 to 52; those above are reserved in
  *	page tables
@@ -517,13 +517,13 @@ int likex_emul_step(struct likex_emul *emul, struct likex_step *step);
  * likex_emul_cancel() - drop an instruction that waits for a transaction
  * @emul: context
  *
- * For a vCPU that is reset or restored. What the instruction has already
- * written stays written.
+ * For a vCPU that is reset or restored. Bytes that the instruction has already
+ * written stay written.
  */
 void likex_emul_cancel(struct likex_emul *emul);
 
 /**
- * likex_emul_pending() - whether an instruction waits for a transaction
+ * likex_emul_pending() - return true if an instruction waits for a transaction
  * @emul: context
  */
 bool likex_emul_pending(const struct likex_emul *emul);
@@ -531,8 +531,8 @@ bool likex_emul_pending(const struct likex_emul *emul);
 /**
  * struct likex_emul_stats - counters of a context, since it was made
  *
- * @size is sizeof(struct likex_emul_stats), and is set before the call. What
- * this version does not count becomes 0.
+ * @size is sizeof(struct likex_emul_stats), and is set before the call. Counters
+ * that this version does not have become 0.
  */
 struct likex_emul_stats {
 	uint32_t size;

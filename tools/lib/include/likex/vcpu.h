@@ -42,7 +42,7 @@ struct likex_vcpu_ops {
  * struct likex_handle - the handle of the two implementations below
  * @fd: /dev/likex after KVM_CREATE_VM and KVM_CREATE_VCPU, or KVM's vCPU
  * @vcpu: the vCPU's id (/dev/likex only)
- * @many: whether the VM has more than one vCPU (/dev/likex only): then vCPU
+ * @many: true if the VM has more than one vCPU (/dev/likex only): then vCPU
  *	ioctls other than KVM_RUN go through LIKEX_VCPU_IOCTL
  */
 struct likex_handle {
@@ -58,15 +58,15 @@ const struct likex_vcpu_ops *likex_ops_session(void);
 const struct likex_vcpu_ops *likex_ops_kvm(void);
 
 /**
- * struct likex_vcpu_config - what a vCPU is made from
+ * struct likex_vcpu_config - parameters that a vCPU is made from
  * @size: sizeof(struct likex_vcpu_config)
  * @ops: how the kernel is reached
  * @handle: for @ops; must outlive the vCPU
  * @run: the vCPU's mapped run area
- * @sync_regs: what KVM_CHECK_EXTENSION(KVM_CAP_SYNC_REGS) says. With the bits
- *	for registers, system registers and events (the last only where the
- *	kernel has events), an MMIO access costs no ioctl but KVM_RUN; what has
- *	no bit is fetched and set by ioctls.
+ * @sync_regs: the result of KVM_CHECK_EXTENSION(KVM_CAP_SYNC_REGS). With the
+ *	bits for registers, system registers and events (the last only where
+ *	the kernel has events), an MMIO access costs no ioctl except KVM_RUN;
+ *	state without a bit is fetched and set by ioctls.
  * @map: the guest's memory, as in struct likex_emul_ops
  * @generation: likewise; NULL if @map's addresses may change unnoticed
  * @dirty: the same; NULL if no log is kept
@@ -129,7 +129,7 @@ void likex_vcpu_free(struct likex_vcpu *vcpu);
 int likex_vcpu_run(struct likex_vcpu *vcpu);
 
 /**
- * likex_vcpu_pending() - whether the next run completes an access first
+ * likex_vcpu_pending() - return true if the next run completes an access first
  * @vcpu: vCPU
  */
 bool likex_vcpu_pending(const struct likex_vcpu *vcpu);
@@ -155,7 +155,7 @@ void likex_vcpu_invalidate(struct likex_vcpu *vcpu);
  * @why: enum likex_reason; LIKEX_WHY_NONE if there was none yet
  * @insn_len: number of valid bytes in @insn
  * @insn: the instruction's bytes, as far as they are known
- * @rip: where it is
+ * @rip: the instruction's RIP
  */
 struct likex_vcpu_error {
 	uint32_t size;
