@@ -80,6 +80,7 @@ static void start(struct runner *r)
 	/* This program's memory stays where it is. */
 	static const volatile uint64_t generation;
 	struct likex_vcpu_config config = {
+		.size = sizeof(config),
 		.ops = likex_ops_session(), .handle = &r->handle, .map = map,
 		.generation = &generation, .ctx = (void *)r->b,
 	};
