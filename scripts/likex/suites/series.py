@@ -424,21 +424,22 @@ def other_tree(t):
     """scripts/run --kernel takes a tree of another kind as it is, says what did not apply, and leaves it alone."""
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         tree = series.reader(pathlib.Path(scratch) / "linux")
-        # A tree that has moved on where one patch, on which few others stand, wants to write.
-        clash = tree / "arch/x86/kernel/cpu/bugs.c"
-        clash.write_text(clash.read_text().replace("#if IS_ENABLED(CONFIG_KVM_INTEL)", "#if IS_REACHABLE(CONFIG_KVM_INTEL)"))
+        # A tree that has moved on in a line that one patch, on which few others stand, wants to change.
+        clash, line = "arch/x86/kernel/cpu/bugs.c", "#if IS_ENABLED(CONFIG_KVM_INTEL)"
+        (tree / clash).write_text((tree / clash).read_text().replace(line, "#if IS_REACHABLE(CONFIG_KVM_INTEL)"))
         capture(["git", "commit", "-q", "-a", "-m", "moved on"], cwd=tree, env=series.NOBODY)
         before = series.git("rev-parse", "HEAD", tree=tree)
         where, refused = series.onto(tree)
         t.check(series.git("rev-parse", "HEAD", tree=tree) == before and not series.dirty(tree), "the tree was changed")
-        clashing = [name for name in series.names() if "arch/x86/kernel/cpu/bugs.c" in (series.PATCHES / name).read_text()]
+        changes = re.compile(rf"^--- a/{clash}$(?:\n(?!--- a/).*)*\n-{re.escape(line)}$", re.MULTILINE)
+        clashing = [name for name in series.names() if changes.search((series.PATCHES / name).read_text())]
         t.check(clashing and set(clashing) <= set(refused), f"refused {refused}, due were at least {clashing}")
         t.check(len(refused) <= len(clashing) + 2, f"refused {refused}, due were little more than {clashing}")
         # The rest went in, as far as it stands without what was refused.
         applied = series.git("rev-list", "--count", f"{before}..HEAD", tree=where)
         t.check(int(applied) + len(refused) == len(series.names()), f"{applied} applied, {len(refused)} refused")
         # Work that the user does in the copy afterwards is not thrown away.
-        (where / "arch/x86/kernel/cpu/bugs.c").write_text("resolved\n")
+        (where / clash).write_text("resolved\n")
         try:
             series.onto(tree)
             raise Failure("a second run threw work away")
