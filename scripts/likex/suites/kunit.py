@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel's own unit tests, by the kernel's own runner."""
 
-import re
+import json
 
 from .. import kernel, series
-from ..base import BUILD, TOP, cache
+from ..base import BUILD, TOP
 from ..suite import test
 
 
@@ -18,87 +18,80 @@ def _run(t):
     key = series.git("rev-parse", "HEAD")
     if key not in _RUNS:
         place = BUILD / "kernel" / "kunit"
-        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
+        results = place / "results.json"
+        results.unlink(missing_ok=True)
         folders = [tree / "arch/x86/likex", tree / "arch/x86/virt", TOP / "kunit/machine.config"]
-        command = ["python3", tree / "tools/testing/kunit/kunit.py", "run", "--arch=x86_64", "--raw_output=all",
-                   "--jobs=2", f"--build_dir={place}", "--make_options=CC=ccache gcc",
-                   *(f"--kunitconfig={path}" for path in folders if path.exists())]
+        command = [*_kunit(tree), "run", "--arch=x86_64", f"--json={results}", "--jobs=2", f"--build_dir={place}",
+                   "--make_options=CC=ccache gcc", *(f"--kunitconfig={path}" for path in folders if path.exists())]
         done = t.run(command, cwd=tree, env=kernel.environment(), timeout=1500, status=None)
-        _RUNS[key] = cases(done.stdout), done
+        _RUNS[key] = cases(json.loads(results.read_text())) if results.exists() else {}, done
     return _RUNS[key]
+
+
+def _kunit(tree):
+    return ["python3", tree / "tools/testing/kunit/kunit.py"]
 
 
 def check(t, prefix, least):
     """Fail unless there are at least so many cases in the suites named so, and all of them pass."""
     t.packages("qemu-system-x86", "seabios", "ccache", "libelf-dev", "libssl-dev", "bc", "bison", "flex")
     found, done = _run(t)
+    said = "\n".join(done.stdout.splitlines()[-30:])
     ours = {name: verdict for name, verdict in found.items() if name.startswith(prefix)}
-    t.check(len(ours) >= least, f"{len(ours)} cases ran, not {least}:\n" + "\n".join(done.stdout.splitlines()[-20:]))
-    # kunit.py itself takes no notice of what is missing, with raw output: a panic half-way, say.
-    short = shortfalls(done.stdout)
-    t.check(not short, "not all of it ran: " + "; ".join(short))
-    bad = [name for name, verdict in ours.items() if verdict != "ok"]
-    t.check(not bad and done.returncode == 0, f"failed: {' '.join(bad)} (exit status {done.returncode})")
+    t.check(len(ours) >= least, f"{len(ours)} cases ran, not {least}:\n{said}")
+    bad = [name for name, verdict in found.items() if verdict != "PASS" and (name in ours or "." not in name)]
+    t.check(not bad and done.returncode == 0, f"failed: {' '.join(bad)} (exit status {done.returncode}):\n{said}")
     t.note(f"{len(ours)} cases: {' '.join(ours)}")
 
 
-def rows_of(text):
-    """Return the lines of a console without the kernel's time stamps."""
-    return [re.sub(r"^\[[ .\d]+\] ", "", row) for row in text.splitlines()]
-
-
-def shortfalls(text):
-    """Return what KTAP promises ("1..N", of suites and of a suite's cases) and does not hold."""
-    found, levels = [], []              # levels: [indentation, results planned, results seen]
-    for row in rows_of(text):
-        plan = re.match(r"( *)1\.\.(\d+)$", row)
-        result = re.match(r"( *)(?:ok|not ok) \d+ ", row)
-        if plan:
-            levels.append([len(plan[1]), int(plan[2]), 0])
-        elif result and levels:
-            while levels and levels[-1][0] > len(result[1]):
-                _, planned, seen = levels.pop()
-                if seen != planned:
-                    found.append(f"{seen} of {planned} before {row.strip()}")
-            # The parameters of one case have no plan.
-            if levels and levels[-1][0] == len(result[1]):
-                levels[-1][2] += 1
-    found += [f"{seen} of {planned} at the end" for _, planned, seen in levels if seen != planned]
-    return found if levels else ["no suite ran"]
-
-
-def cases(text):
-    """Take the results out of KTAP: {"suite.case": verdict}."""
-    found, suite = {}, None
-    for row in rows_of(text):
-        named = re.match(r"\s+# Subtest: (\S+)", row)
-        result = re.match(r"\s+(ok|not ok) \d+ (\S+)(.*# SKIP.*)?", row)
-        if named:
-            suite = named[1]
-        elif result and suite:
-            found[f"{suite}.{result[2]}"] = "skip" if result[3] else result[1]
+def cases(results):
+    """Return {suite.case: verdict} of what kunit.py wrote; also {suite: verdict} of a suite without any case."""
+    found = {suite["name"]: suite["status"] for suite in results["test_cases"]}
+    for suite in results["sub_groups"]:
+        for case in suite["test_cases"]:
+            found[f"{suite['name']}.{case['name']}"] = case["status"]
+        # A case with parameters is a group of its own.
+        for case in suite["sub_groups"]:
+            bad = [one["status"] for one in case["test_cases"] if one["status"] != "PASS"]
+            found[f"{suite['name']}.{case['name']}"] = bad[0] if bad else "PASS"
     return found
 
 
-@test("kunit.shortfalls")
-def shortfalls_are_seen(t):
-    """A suite that ends before its last case, or a kernel before its last suite, is noticed."""
-    whole = ["1..2", "    1..2", "    ok 1 a", "        ok 1 parameter", "    ok 2 b", "ok 1 one", "    1..1",
-             "    not ok 1 c", "not ok 2 two"]
-    t.check(not shortfalls("\n".join(whole)), f"whole: {shortfalls(chr(10).join(whole))}")
-    for missing in (2, 4, 7, 8):
-        rest = "\n".join(f"[    0.1{index}] {row}" for index, row in enumerate(whole) if index != missing)
-        t.check(shortfalls(rest), f"not noticed: {whole[missing]}")
-    t.check(shortfalls("\n".join(whole[:4])) and shortfalls("Kernel panic"), "a panic was not noticed")
+@test("kunit.verdict")
+def verdict(t):
+    """A suite that ends before its last case, or a kernel before its last suite, fails; so does a parameter of a case."""
+    whole = ["KTAP version 1", "1..2", "    KTAP version 1", "    # Subtest: one", "    1..2", "    ok 1 a",
+             "        KTAP version 1", "        # Subtest: b", "        ok 1 low", "        ok 2 high", "    ok 2 b", "ok 1 one",
+             "    KTAP version 1", "    # Subtest: two", "    1..1", "    ok 1 c", "ok 2 two"]
+    status, found = _verdict(t, whole)
+    t.check(status == 0 and found == {"one.a": "PASS", "one.b": "PASS", "two.c": "PASS"}, f"whole: {status} {found}")
+    for missing in (5, 10, 15):
+        status, found = _verdict(t, whole[:missing] + whole[missing + 1:])
+        t.check(status != 0, f"not noticed: {whole[missing]}: {found}")
+    for end in (1, 4, 8, 12, 14):
+        status, found = _verdict(t, [*whole[:end], "Kernel panic - not syncing"])
+        t.check(status != 0 or "FAIL" in found.values(), f"a panic after {whole[end - 1]} was not noticed: {found}")
+    status, found = _verdict(t, [row.replace("ok 2 high", "not ok 2 high").replace("ok 2 b", "not ok 2 b") for row in whole])
+    t.check(status != 0 and found["one.b"] == "FAIL", f"a parameter failed: {status} {found}")
+
+
+def _verdict(t, console):
+    """Return kunit.py's exit status, and the cases that it finds on a console."""
+    t.results.mkdir(parents=True, exist_ok=True)
+    log, results = t.results / "console", t.results / "results.json"
+    log.write_text("\n".join(console) + "\n")
+    done = t.run([*_kunit(series.make()), "parse", f"--json={results}", log], status=None)
+    return done.returncode, cases(json.loads(results.read_text()))
 
 
 @test("kunit.run")
 def all_suites(t):
     """kunit.py builds a kernel with LiKeX's tests, runs it, and every case passes."""
-    check(t, "likex", 3)
+    check(t, "likex", 112)
 
 
 @test("owner.kunit")
 def owner(t):
     """Counting the users of VMX, telling them of an emergency, and the cache of user-return MSRs."""
-    check(t, "x86_virt_", 17)
+    check(t, "x86_virt_", 18)
