@@ -316,6 +316,28 @@ static int commit_waited(struct likex_emul *e)
 	return r ? r : commit_rest(e, true);
 }
 
+/* Wait for the only transaction of an instruction that writes no general register. */
+static inline int commit_last(struct likex_emul *e)
+{
+	e->phase = PHASE_LAST;
+	e->old.rflags = e->r[REG_RFLAGS];
+	return LIKEX_IO;
+}
+
+/* That transaction is carried out. Flags are as in commit_merge(). */
+static inline int finish_last(struct likex_emul *e)
+{
+	struct likex_regs *to = e->step->regs;
+	u64 flags = e->flags & ~X86_EFLAGS_RF;
+
+	e->phase = PHASE_IDLE;
+	e->log_len = 0;
+	to->rip = e->new.rip;
+	if (flags != e->old.rflags)
+		to->rflags = flags;
+	return LIKEX_DONE;
+}
+
 /* Keep the registers as they are now, and as they are to be, until the wait is over. */
 static __attribute__((noinline)) int commit_waits(struct likex_emul *e)
 {
@@ -338,12 +360,15 @@ static inline int commit(struct likex_emul *e)
 	int r = 0;
 
 	/* The usual case: one transaction. */
-	if (e->no_gpr && e->wr.len && !s->host[0] && !s->len[1])
+	if (e->no_gpr && e->wr.len && !s->host[0] && !s->len[1]) {
 		r = device_write(e, s->gpa[0], 0, e->wr.len);
-	else if (e->wr.len)
+		if (r)
+			return r == LIKEX_IO ? commit_last(e) : r;
+	} else if (e->wr.len) {
 		r = commit_memory(e);
-	if (r)
-		return r == LIKEX_IO ? commit_waits(e) : r;
+		if (r)
+			return r == LIKEX_IO ? commit_waits(e) : r;
+	}
 	if (!e->no_gpr)
 		return commit_rest(e, false);
 	to->rip = e->new.rip;
@@ -530,23 +555,11 @@ static int refused(struct likex_emul *e)
 	return emul_fault_noerr(e, VEC_UD);
 }
 
-/* A step whose registers are there, as far as they have been asked for. */
-static int step_bound(struct likex_emul *e)
+/* The instruction is over, with this result. */
+static inline int over(struct likex_emul *e, int r)
 {
 	struct likex_step *step = e->step;
-	int r;
 
-	mode_init(e);
-	if (e->phase != PHASE_IDLE && e->pend_rip == step->regs->rip)
-		r = resume(e);
-	else
-		r = begin(e);
-	if (r == LIKEX_IO) {
-		e->pend_rip = step->regs->rip;
-		return r;
-	}
-	if (r == LIKEX_UNSUPPORTED)
-		r = refused(e);
 	step->trap = NULL;
 	if (r == LIKEX_DONE || r == LIKEX_MORE) {
 		step->events = e->events;
@@ -555,6 +568,36 @@ static int step_bound(struct likex_emul *e)
 			step->events |= LIKEX_EVENT_SINGLE_STEP;
 	}
 	return r;
+}
+
+/* The instruction is over, unless it has to wait for a transaction. */
+static inline int over_or_waits(struct likex_emul *e, int r)
+{
+	if (r == LIKEX_IO) {
+		e->pend_rip = e->step->regs->rip;
+		return r;
+	}
+	if (r == LIKEX_UNSUPPORTED)
+		r = refused(e);
+	return over(e, r);
+}
+
+/* Go on with an instruction, on its own like resume(). */
+static __attribute__((noinline)) int step_waited(struct likex_emul *e)
+{
+	if (e->phase == PHASE_LAST)
+		return over(e, finish_last(e));
+	mode_init(e);
+	return over_or_waits(e, resume(e));
+}
+
+/* A step whose registers are there, as far as they have been asked for. */
+static int step_bound(struct likex_emul *e)
+{
+	if (e->phase != PHASE_IDLE && e->pend_rip == e->step->regs->rip)
+		return step_waited(e);
+	mode_init(e);
+	return over_or_waits(e, begin(e));
 }
 
 static __attribute__((noinline)) int step_on_demand(struct likex_emul *e)

@@ -279,6 +279,7 @@ enum phase {
 	PHASE_IDLE,
 	PHASE_READ,		/* waits for a device read; starts again then */
 	PHASE_WRITE,		/* waits for a device write; goes on in commit() */
+	PHASE_LAST,		/* waits for its only write, and changes no general register */
 };
 
 struct likex_emul {

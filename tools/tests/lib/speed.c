@@ -10,7 +10,13 @@
  * on and the device answering at once. The kinds are in the table below: a store
  * to a device that the decode cache knows, or does not know, and REP STOSD of
  * ITERATIONS stores to a device, to one that takes many at once, and to memory.
+ * With "run" it counts likex_vcpu_run() from one exit for a known store to the
+ * next, without the kernel's part (--toggle-collect=kernel).
  */
+#include <errno.h>
+#include <likex/vcpu.h>
+#include <linux/likex.h>
+
 #include "rig.h"
 
 #define CODE   0x4000ull
@@ -33,11 +39,15 @@ static const struct kind {
 	{ "rep", "\xf3\xab\x90", "\xf3\xab\x90", DEVICE, ITERATIONS, false },
 	{ "bulk", "\xf3\xab\x90", "\xf3\xab\x90", DEVICE, ITERATIONS, true },
 	{ "memory", "\xf3\xab\x90", "\xf3\xab\x90", PAGE, ITERATIONS, false },
+	{ "run", "\x89\x07\x90", NULL, DEVICE + 0xb0, 1, false },
 };
 
 struct machine {
 	u8 memory[MEMORY];
 	u64 writes;
+	struct kvm_regs regs;		/* of "run" */
+	struct kvm_sregs sregs;
+	u8 run[8192] __attribute__((aligned(4096)));
 };
 
 static void *map(void *ctx, uint64_t gpa, bool write)
@@ -110,12 +120,74 @@ static bool all_done(const struct machine *m, const struct kind *k, u64 steps)
 	return m->writes == steps * k->stores;
 }
 
+/* A kernel whose guest executes the same store again and again. */
+__attribute__((noinline)) int kernel(void *handle);
+__attribute__((noinline)) int kernel(void *handle)
+{
+	const struct likex_exit_mmio exit = {
+		.gpa = DEVICE + 0xb0, .gva = DEVICE + 0xb0, .access = LIKEX_MMIO_WRITE,
+		.flags = LIKEX_MMIO_GVA_VALID,
+	};
+	struct machine *m = handle;
+	struct kvm_run *run = (struct kvm_run *)m->run;
+
+	m->writes += (run->kvm_dirty_regs & KVM_SYNC_X86_REGS) && run->s.regs.regs.rip == CODE + 2;
+	run->kvm_dirty_regs = 0;
+	run->exit_reason = LIKEX_EXIT_MMIO;
+	memcpy(run->padding, &exit, sizeof(exit));
+	run->s.regs.regs = m->regs;
+	run->s.regs.sregs = m->sregs;
+	return 0;
+}
+
+static int no_ioctl(void *handle, unsigned long cmd, void *arg)
+{
+	(void)handle;
+	(void)cmd;
+	(void)arg;
+	return -EINVAL;
+}
+
+__attribute__((noinline)) int measured_run(struct likex_vcpu *v);
+__attribute__((noinline)) int measured_run(struct likex_vcpu *v)
+{
+	return likex_vcpu_run(v);
+}
+
+/* Return true if each of the exits was the store. */
+static bool run(struct machine *m, const struct kind *k, const struct rig *mode, u64 count)
+{
+	static const struct likex_vcpu_ops ops = {
+		.size = sizeof(ops), .run = kernel, .ioctl = no_ioctl,
+	};
+	struct kvm_run *run = (struct kvm_run *)m->run;
+	const struct likex_vcpu_config config = {
+		.size = sizeof(config), .ops = &ops, .handle = m, .run = run,
+		.sync_regs = KVM_SYNC_X86_VALID_FIELDS, .map = map, .ctx = m,
+		.generation = &generation,
+	};
+	struct likex_vcpu *v = likex_vcpu_new(&config);
+	bool ok = v;
+	u64 i;
+
+	m->regs = (struct kvm_regs){ .rflags = 2, .rax = 1, .rip = CODE, .rdi = k->rdi };
+	memcpy(&m->sregs, &mode->sregs, sizeof(m->sregs));
+	memcpy(m->memory + CODE, k->code, 3);
+	for (i = 0; ok && i < count + 1; i++) {
+		/* The first is not counted: it fills the cache. */
+		ok = !(i ? measured_run(v) : likex_vcpu_run(v)) &&
+		     run->exit_reason == KVM_EXIT_MMIO && run->mmio.phys_addr == k->rdi;
+	}
+	likex_vcpu_free(v);
+	return ok && m->writes == count;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {
 		.about = "Emulated 4-byte stores, to be counted by callgrind.",
 		.count = 1000, .extra = "hit",
-		.extra_name = "which", .extra_help = "hit (default), miss, rep, bulk or memory",
+		.extra_name = "which", .extra_help = "hit (default), miss, rep, bulk, memory or run",
 	};
 	struct likex_emul_ops ops = { .size = sizeof(ops), .map = map, .io = io, .generation = &generation };
 	static struct machine m;
@@ -135,10 +207,12 @@ int main(int argc, char **argv)
 	};
 	if (k->bulk)
 		ops.bulk = bulk;
-	e = likex_emul_new(&ops, &m, NULL);
 	rig_mode(&mode, 64, 0);
 	mode.sregs.cr3 = TABLES;
 	machine_init(&m);
+	if (!k->other)
+		return !run(&m, k, &mode, o.count);
+	e = likex_emul_new(&ops, &m, NULL);
 	for (i = 0; e && i < o.count + 1; i++) {
 		memcpy(m.memory + CODE, i % 2 ? k->other : k->code, 3);
 		regs.rip = CODE;
