@@ -109,6 +109,20 @@ static void emul_dirty(void *ctx, uint64_t gpa, uint32_t len)
 	v->cfg.dirty(v->cfg.ctx, gpa, len);
 }
 
+static int emul_io(void *ctx, struct likex_io *io)
+{
+	struct likex_vcpu *v = ctx;
+
+	return v->cfg.io(v->cfg.ctx, io);
+}
+
+static int emul_bulk(void *ctx, const struct likex_bulk *bulk)
+{
+	struct likex_vcpu *v = ctx;
+
+	return v->cfg.bulk(v->cfg.ctx, bulk);
+}
+
 static int fpu_fetch(struct likex_vcpu *v)
 {
 	int r;
@@ -457,6 +471,13 @@ static int deliver_fault(struct likex_vcpu *v)
 	return inject(v, f->vector, f->has_error, f->error);
 }
 
+/* After a callback's error, a repeated instruction's iterations before it stay done. */
+static __attribute__((noinline, cold)) int emulate_failed(struct likex_vcpu *v, int error)
+{
+	call(v, KVM_SET_REGS, v->regs);
+	return error;
+}
+
 /*
  * Execute, or go on with, the instruction. Returns 1 for an exit to the
  * caller, 0 to run on, or a negative errno.
@@ -479,7 +500,7 @@ static int emulate(struct likex_vcpu *v)
 	case LIKEX_UNSUPPORTED:
 		return exit_unsupported(v);
 	default:
-		return r;
+		return emulate_failed(v, r);
 	}
 }
 
@@ -699,6 +720,10 @@ static int take_config(struct likex_vcpu *v, const struct likex_vcpu_config *con
 	ops.generation = v->cfg.generation;
 	if (v->cfg.dirty)
 		ops.dirty = emul_dirty;
+	if (v->cfg.io)
+		ops.io = emul_io;
+	if (v->cfg.bulk)
+		ops.bulk = emul_bulk;
 	/* Checked by the emulator, as it is. */
 	if (v->cfg.emul && v->cfg.emul->size > offsetof(struct likex_emul_config, refuse))
 		v->refuse = v->cfg.emul->refuse;

@@ -1,215 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * likex_vcpu_run() against a kernel that is played: it executes nothing, but
- * hands out scripted exits, and takes and gives registers as the kernel does.
+ * likex_vcpu_run() against a kernel that is played.
  */
-#include "unit.h"
+#include "unit_fake.h"
 #include <errno.h>
-#include <likex/vcpu.h>
-#include <linux/likex.h>
-
-#define MEMORY  0x10000ull
-#define DEVICE  0xd0000ull
-#define SCRIPT  8
-
-enum exit_kind { END, MMIO, KVM_FAIL, HLT, SIGNAL };
-
-struct script {
-	enum exit_kind kind;
-	struct likex_exit_mmio mmio;
-	u8 insn[4];		/* KVM_FAIL: bytes that come along */
-};
-
-struct fake {
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
-	struct kvm_vcpu_events events;
-	struct kvm_debugregs dr;
-	u8 xsave[4096];
-	struct kvm_run *run;
-	u8 page[8192] __attribute__((aligned(4096)));
-	u8 memory[MEMORY];
-	struct script script[SCRIPT];
-	unsigned int at, runs, ioctls, xsaves;
-	u64 sync;		/* its bits of KVM_CAP_SYNC_REGS */
-	bool lean;		/* ioctls only for the registers */
-	bool no_debug;		/* none for debug registers */
-	bool big_xsave;		/* more vector state than KVM_GET_XSAVE gives */
-	struct likex_vcpu *vcpu;
-	u64 dirty_gpa, dirty_len;	/* of the last write that was reported */
-};
-
-static void take_registers(struct fake *f)
-{
-	struct kvm_run *run = f->run;
-
-	if (run->kvm_dirty_regs & KVM_SYNC_X86_REGS)
-		f->regs = run->s.regs.regs;
-	if (run->kvm_dirty_regs & KVM_SYNC_X86_SREGS)
-		f->sregs = run->s.regs.sregs;
-	if (run->kvm_dirty_regs & KVM_SYNC_X86_EVENTS)
-		f->events = run->s.regs.events;
-	run->kvm_dirty_regs = 0;
-}
-
-static void give_registers(struct fake *f)
-{
-	struct kvm_run *run = f->run;
-
-	if (run->kvm_valid_regs & KVM_SYNC_X86_REGS)
-		run->s.regs.regs = f->regs;
-	if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)
-		run->s.regs.sregs = f->sregs;
-	if (run->kvm_valid_regs & KVM_SYNC_X86_EVENTS)
-		run->s.regs.events = f->events;
-}
-
-static int fake_run(void *handle)
-{
-	struct fake *f = handle;
-	const struct script *s = &f->script[f->at];
-	struct kvm_run *run = f->run;
-
-	f->runs++;
-	if ((run->kvm_valid_regs | run->kvm_dirty_regs) & ~f->sync)
-		return -EINVAL;
-	if (f->sync)
-		take_registers(f);
-	if (s->kind == SIGNAL) {
-		f->at++;
-		return -EINTR;
-	}
-	memset(run->padding, 0, sizeof(run->padding));
-	run->exit_reason = KVM_EXIT_HLT;
-	if (s->kind == MMIO) {
-		run->exit_reason = LIKEX_EXIT_MMIO;
-		memcpy(run->padding, &s->mmio, sizeof(s->mmio));
-	} else if (s->kind == KVM_FAIL) {
-		run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-		run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
-		run->emulation_failure.ndata = 3;
-		run->emulation_failure.flags = 1;
-		run->emulation_failure.insn_size = 15;
-		memcpy(run->emulation_failure.insn_bytes, s->insn, sizeof(s->insn));
-	}
-	if (s->kind != END)
-		f->at++;
-	if (f->sync)
-		give_registers(f);
-	return 0;
-}
-
-static void copy(void *to, const void *from, size_t n)
-{
-	memcpy(to, from, n);
-}
-
-static int fake_ioctl(void *handle, unsigned long cmd, void *arg)
-{
-	struct fake *f = handle;
-	struct kvm_xcrs *xcrs = arg;
-
-	f->ioctls++;
-	if (f->lean && cmd != KVM_GET_REGS && cmd != KVM_SET_REGS &&
-	    cmd != KVM_GET_SREGS && cmd != KVM_SET_SREGS)
-		return -ENOTTY;
-	if (f->no_debug && cmd == KVM_GET_DEBUGREGS)
-		return -ENOTTY;
-	switch (cmd) {
-	case KVM_GET_REGS: copy(arg, &f->regs, sizeof(f->regs)); break;
-	case KVM_SET_REGS: copy(&f->regs, arg, sizeof(f->regs)); break;
-	case KVM_GET_SREGS: copy(arg, &f->sregs, sizeof(f->sregs)); break;
-	case KVM_SET_SREGS: copy(&f->sregs, arg, sizeof(f->sregs)); break;
-	case KVM_GET_VCPU_EVENTS: copy(arg, &f->events, sizeof(f->events)); break;
-	case KVM_SET_VCPU_EVENTS: copy(&f->events, arg, sizeof(f->events)); break;
-	case KVM_GET_DEBUGREGS: copy(arg, &f->dr, sizeof(f->dr)); break;
-	case KVM_SET_DEBUGREGS: copy(&f->dr, arg, sizeof(f->dr)); break;
-	case KVM_GET_XSAVE:
-		if (f->big_xsave)
-			return -EINVAL;
-		f->xsaves++;
-		copy(arg, f->xsave, sizeof(f->xsave));
-		break;
-	case KVM_SET_XSAVE: copy(f->xsave, arg, sizeof(f->xsave)); break;
-	case KVM_GET_XCRS:
-		memset(xcrs, 0, sizeof(*xcrs));
-		xcrs->nr_xcrs = 1;
-		xcrs->xcrs[0].value = 7;
-		break;
-	default:
-		return -ENOTTY;
-	}
-	return 0;
-}
-
-static const struct likex_vcpu_ops fake_ops = {
-	.size = sizeof(fake_ops), .run = fake_run, .ioctl = fake_ioctl,
-};
-
-static void *fake_map(void *ctx, uint64_t gpa, bool write)
-{
-	struct fake *f = ctx;
-
-	(void)write;
-	return gpa < MEMORY ? f->memory + gpa : NULL;
-}
-
-static void fake_dirty(void *ctx, uint64_t gpa, uint32_t len)
-{
-	struct fake *f = ctx;
-
-	f->dirty_gpa = gpa;
-	f->dirty_len = len;
-}
-
-/* Real mode, code at 0x1000, DS at the device. */
-static struct fake *fake_make(const void *code, size_t len, u64 sync, bool lean)
-{
-	struct likex_vcpu_config config = {
-		.size = sizeof(config),
-		.ops = &fake_ops, .map = fake_map, .dirty = fake_dirty,
-		.sync_regs = sync,
-	};
-	struct fake *f = aligned_alloc(4096, (sizeof(*f) + 4095) & ~4095ull);
-	struct rig mode;
-
-	if (!f)
-		exit(2);
-	memset(f, 0, sizeof(*f));
-	rig_mode(&mode, 16, 0);
-	memcpy(&f->sregs, &mode.sregs, sizeof(f->sregs));
-	f->sregs.ds.base = DEVICE;
-	f->run = (struct kvm_run *)(void *)f->page;
-	f->regs.rip = 0x1000;
-	f->regs.rflags = 2;
-	f->regs.rax = 0x1234;
-	memcpy(f->memory + 0x1000, code, len);
-	f->sync = sync;
-	f->lean = lean;
-	config.handle = config.ctx = f;
-	config.run = f->run;
-	f->vcpu = likex_vcpu_new(&config);
-	if (!f->vcpu)
-		exit(2);
-	return f;
-}
-
-static struct fake *fake_new(const void *code, size_t len, bool sync)
-{
-	return fake_make(code, len, sync ? KVM_SYNC_X86_VALID_FIELDS : 0, false);
-}
-
-static void fake_free(struct fake *f)
-{
-	likex_vcpu_free(f->vcpu);
-	free(f);
-}
-
-static void expect_exit(struct unit *u, struct fake *f, u32 reason)
-{
-	EXPECT_EQ(u, 0, likex_vcpu_run(f->vcpu));
-	EXPECT_EQ(u, reason, f->run->exit_reason);
-}
 
 static void write_and_read(struct unit *u, bool sync)
 {
@@ -445,6 +239,110 @@ static void repeated(struct unit *u)
 	EXPECT_EQ(u, 0, f->regs.rcx);
 	EXPECT_EQ(u, 6, f->regs.rdi);
 	EXPECT_EQ(u, 2, f->runs);
+	fake_free(f);
+}
+
+static void at_once(struct unit *u)
+{
+	struct fake *f = fake_device("\xa3\x10\x00\xa1\x20\x00", 6, false);
+
+	u->name = "store and load by a callback";
+	f->script[0] = (struct script){ MMIO, { .gpa = DEVICE + 0x10, .access = 1 }, { 0 } };
+	f->script[1] = (struct script){ MMIO, { .gpa = DEVICE + 0x20 }, { 0 } };
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 3, f->runs);
+	EXPECT_EQ(u, 0, f->ioctls);
+	EXPECT_EQ(u, 2, f->ios);
+	EXPECT_EQ(u, DEVICE + 0x20, f->io_addr);
+	EXPECT_EQ(u, 0x5a5a, f->regs.rax);
+	EXPECT_EQ(u, 0x1006, f->regs.rip);
+	fake_free(f);
+}
+
+static struct fake *fake_stos(struct unit *u, const char *name, bool bulk)
+{
+	struct fake *f = fake_device("\xf3\xab", 2, bulk);	/* rep stosw to the device */
+
+	u->name = name;
+	f->sregs.es.base = DEVICE;
+	f->regs.rcx = 300;
+	f->script[0].kind = f->script[1].kind = MMIO;
+	return f;
+}
+
+static void expect_stored(struct unit *u, const struct fake *f, unsigned int ios)
+{
+	EXPECT_EQ(u, ios, f->ios + f->bulk_ios);
+	EXPECT_EQ(u, 0, f->regs.rcx);
+	EXPECT_EQ(u, 600, f->regs.rdi);
+	EXPECT_EQ(u, 0x1002, f->regs.rip);
+}
+
+static void repeated_at_once(struct unit *u)
+{
+	struct fake *f = fake_stos(u, "rep stosw by a callback", false);
+
+	f->script[1].kind = END;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 2, f->runs);
+	expect_stored(u, f, 300);
+	fake_free(f);
+
+	f = fake_stos(u, "rep stosw by one callback for many", true);
+	f->script[1].kind = END;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 2, f->runs);
+	EXPECT_EQ(u, 2, f->ios);
+	expect_stored(u, f, 300);
+	fake_free(f);
+}
+
+static void handed_out(struct unit *u)
+{
+	struct fake *f = fake_stos(u, "a callback that has one handed out", false);
+
+	f->script[1].kind = END;
+	f->io_special = 3;
+	f->io_result = 1;
+	expect_exit(u, f, KVM_EXIT_MMIO);
+	EXPECT_EQ(u, DEVICE + 6, f->run->mmio.phys_addr);
+	EXPECT_EQ(u, 3, f->ios);
+	EXPECT_EQ(u, true, likex_vcpu_pending(f->vcpu));
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 2, f->runs);
+	expect_stored(u, f, 299);
+	fake_free(f);
+}
+
+/* Iterations that are done must not be done again. */
+static void device_fails(struct unit *u)
+{
+	struct fake *f = fake_stos(u, "a callback's error in rep stosw", false);
+
+	f->io_special = 3;
+	f->io_result = -EIO;
+	EXPECT_EQ(u, -EIO, likex_vcpu_run(f->vcpu));
+	EXPECT_EQ(u, false, likex_vcpu_pending(f->vcpu));
+	EXPECT_EQ(u, DEVICE + 4, f->io_addr);
+	f->script[1].kind = END;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 297, f->regs.rcx);
+	EXPECT_EQ(u, 6, f->regs.rdi);
+	EXPECT_EQ(u, 0x1000, f->regs.rip);
+	fake_free(f);
+}
+
+static void port_at_once(struct unit *u)
+{
+	struct fake *f = fake_device("\x6e", 1, false);	/* outsb from the device */
+
+	u->name = "outs by a callback";
+	f->regs.rdx = 0x3f8;
+	f->script[0].kind = MMIO;
+	expect_exit(u, f, KVM_EXIT_HLT);
+	EXPECT_EQ(u, 2, f->ios);
+	EXPECT_EQ(u, 0x3f8, f->io_addr);
+	EXPECT_EQ(u, 1, f->regs.rsi);
 	fake_free(f);
 }
 
@@ -816,6 +714,11 @@ void unit_run(struct unit *u)
 	port(u);
 	dirty(u);
 	repeated(u);
+	at_once(u);
+	repeated_at_once(u);
+	handed_out(u);
+	device_fails(u);
+	port_at_once(u);
 	immediate_exit(u, true);
 	immediate_exit(u, false);
 	immediate_exit_inside(u);

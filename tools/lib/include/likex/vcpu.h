@@ -5,7 +5,8 @@
  * likex_vcpu_run() takes the place of ioctl(KVM_RUN). Exits that need an
  * instruction decoded (LiKeX's MMIO exit, KVM's emulation failure) are decoded
  * here and come out as KVM_EXIT_MMIO and KVM_EXIT_IO, as a KVM program expects
- * them; a read is completed at the next run. All other exits pass unchanged.
+ * them; a read is completed at the next run. A program that would rather have its
+ * device called gives a callback. All other exits pass unchanged.
  *
  * The same code serves /dev/likex, with its one descriptor, and KVM's three.
  */
@@ -70,8 +71,14 @@ const struct likex_vcpu_ops *likex_ops_kvm(void);
  * @map: the guest's memory, as in struct likex_emul_ops
  * @generation: likewise; NULL if @map's addresses may change unnoticed
  * @dirty: the same; NULL if no log is kept
- * @ctx: for @map and @dirty
+ * @ctx: for @map, @dirty, @io and @bulk
  * @emul: the processor; NULL for the default
+ * @io: carries out a device transaction at once, as in struct likex_emul_ops, so
+ *	that likex_vcpu_run() goes on without an exit. It returns 1 for an exit, as
+ *	it has to if the device changes registers or ends the run. NULL: each
+ *	transaction is an exit.
+ * @bulk: carries out many at once, as in struct likex_emul_ops; what it leaves is
+ *	for @io. NULL, or without @io: none.
  */
 struct likex_vcpu_config {
 	uint32_t size;
@@ -84,6 +91,8 @@ struct likex_vcpu_config {
 	void (*dirty)(void *ctx, uint64_t gpa, uint32_t len);
 	void *ctx;
 	const struct likex_emul_config *emul;
+	int (*io)(void *ctx, struct likex_io *io);
+	int (*bulk)(void *ctx, const struct likex_bulk *bulk);
 };
 
 /**
@@ -124,7 +133,9 @@ void likex_vcpu_free(struct likex_vcpu *vcpu);
  * shadow that cannot be told is forgotten.
  *
  * Return: 0, or a negative errno: -EINTR for a signal or immediate_exit, what
- * KVM_RUN or another ioctl returned otherwise.
+ * KVM_RUN or another ioctl returned otherwise, or what a callback did. After a
+ * callback's error the instruction is dropped, as by likex_emul_step(), and
+ * iterations of a repeated one that came before it stay done.
  */
 int likex_vcpu_run(struct likex_vcpu *vcpu);
 
