@@ -5,8 +5,9 @@
  *
  *   --device NODE   /dev/likex (default) or /dev/kvm
  *
- * The output is the same on both. Two vCPUs do all of it in turn: one has its
- * registers in the run area, the other is reached by ioctls only.
+ * The output is the same on both. Three vCPUs do all of it in turn: one has its
+ * registers in the run area, another is reached by ioctls only, and of the third
+ * the library calls the device, so that on /dev/likex it has no exit for it.
  *
  * Exits with 77 if there is no such device.
  */
@@ -29,6 +30,9 @@
 #define WORD  0x1122334455667788ull
 #define FLAGS 0xcd5		/* the arithmetic ones */
 #define ACCESSES 6
+#define CPUS 3
+#define BY_IOCTL 1	/* the vCPU without registers in the run area, */
+#define CALLED 2	/* and the one with a callback */
 
 #define R(off, len, value) { DEVICE + (off), len, false, value }
 #define W(off, len, value) { DEVICE + (off), len, true, value }
@@ -107,6 +111,9 @@ struct cpu {
 	struct likex_vcpu *likex;
 	struct kvm_run *run;
 	u8 *memory;
+	const struct access *want;	/* ACCESSES of them, */
+	unsigned int at, exits;		/* those that were made, and how many by an exit */
+	bool wrong;
 };
 
 static void must(bool ok, const char *what)
@@ -127,8 +134,34 @@ static void cpu_ioctl(struct cpu *c, unsigned long cmd, void *arg, const char *w
 
 static void *map(void *ctx, uint64_t gpa, bool write)
 {
+	struct cpu *c = ctx;
+
 	(void)write;
-	return gpa < MEMORY ? (u8 *)ctx + gpa : NULL;
+	return gpa < MEMORY ? c->memory + gpa : NULL;
+}
+
+/* The device: compares, and gives the value for a read. */
+static void device(struct cpu *c, u64 addr, unsigned int len, bool write, u8 data[8])
+{
+	static const struct access none;
+	const struct access *want = c->at < ACCESSES ? &c->want[c->at] : &none;
+	u64 value = 0;
+
+	memcpy(&value, data, len);
+	if (!write)
+		value = want->value;
+	memcpy(data, &value, sizeof(value));
+	printf("  %s %llx, %u bytes: %llx\n", write ? "write" : "read ",
+	       (unsigned long long)addr, len, (unsigned long long)value);
+	c->wrong |= addr != want->addr || len != want->len || write != want->write ||
+		    value != want->value;
+	c->at++;
+}
+
+static int called(void *ctx, struct likex_io *io)
+{
+	device(ctx, io->addr, io->len, io->write, io->data);
+	return 0;
 }
 
 /* Map the guest's memory to itself, and the device after it. */
@@ -199,10 +232,11 @@ static void cpu_start(struct cpu *c, struct vm *vm, u8 *memory)
 {
 	struct likex_vcpu_config config = {
 		.size = sizeof(config),
-		.ops = c->ops, .handle = &c->handle, .run = c->run, .map = map, .ctx = memory,
+		.ops = c->ops, .handle = &c->handle, .run = c->run, .map = map, .ctx = c,
+		.io = c->id == CALLED ? called : NULL,
 	};
 
-	if (!c->id)
+	if (c->id != BY_IOCTL)
 		config.sync_regs = ioctl(vm->sys, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
 	c->memory = memory;
 	c->likex = likex_vcpu_new(&config);
@@ -211,7 +245,7 @@ static void cpu_start(struct cpu *c, struct vm *vm, u8 *memory)
 	long_mode(c);
 }
 
-static void load(struct cpu *c, const u8 *code, unsigned int len)
+static void load(struct cpu *c, const u8 *code, unsigned int len, const struct access *want)
 {
 	struct kvm_regs regs = {
 		.rip = CODE, .rflags = 2, .rsp = STACK, .rax = RAX, .rcx = 3, .rsi = DATA,
@@ -223,29 +257,28 @@ static void load(struct cpu *c, const u8 *code, unsigned int len)
 	c->memory[CODE + len] = 0xf4;
 	memcpy(c->memory + DATA, &word, sizeof(word));
 	cpu_ioctl(c, KVM_SET_REGS, &regs, "KVM_SET_REGS");
+	c->want = want;
+	c->at = c->exits = 0;
+	c->wrong = false;
 }
 
+/* Up to an exit that is not for the device. */
 static bool run(struct cpu *c)
 {
-	int r = likex_vcpu_run(c->likex);
+	struct kvm_run *run = c->run;
+	int r;
 
-	if (r)
-		printf("run: %s\n", strerror(-r));
-	return !r;
-}
-
-static bool access_ok(struct kvm_run *run, const struct access *want)
-{
-	u64 value = 0;
-
-	memcpy(&value, run->mmio.data, run->mmio.len);
-	if (!run->mmio.is_write)
-		value = want->value;
-	memcpy(run->mmio.data, &value, sizeof(value));
-	printf("  %s %llx, %u bytes: %llx\n", run->mmio.is_write ? "write" : "read ",
-	       run->mmio.phys_addr, run->mmio.len, (unsigned long long)value);
-	return run->mmio.phys_addr == want->addr && run->mmio.len == want->len &&
-	       run->mmio.is_write == want->write && value == want->value;
+	for (;;) {
+		r = likex_vcpu_run(c->likex);
+		if (r)
+			printf("run: %s\n", strerror(-r));
+		if (r || run->exit_reason != KVM_EXIT_MMIO)
+			return !r && !c->wrong;
+		device(c, run->mmio.phys_addr, run->mmio.len, run->mmio.is_write, run->mmio.data);
+		c->exits++;
+		if (c->wrong)
+			return false;
+	}
 }
 
 static bool result_ok(struct cpu *c, const struct row *row)
@@ -265,17 +298,16 @@ static bool result_ok(struct cpu *c, const struct row *row)
 
 static bool row_ok(struct cpu *c, const struct row *row)
 {
-	static const struct access none;
-	unsigned int i;
+	bool ran;
 
 	printf("%s, vCPU %u\n", row->name, c->id);
-	load(c, row->code, row->len);
-	for (i = 0; run(c) && c->run->exit_reason == KVM_EXIT_MMIO; i++)
-		if (!access_ok(c->run, i < ACCESSES ? &row->io[i] : &none))
-			return false;
-	printf("  exit %u after %u\n", c->run->exit_reason, i);
-	return c->run->exit_reason == KVM_EXIT_HLT && (i == ACCESSES || !row->io[i].len) &&
-	       result_ok(c, row);
+	load(c, row->code, row->len, row->io);
+	ran = run(c);
+	printf("  exit %u after %u\n", c->run->exit_reason, c->at);
+	if (c->id == CALLED && c->ops == likex_ops_session() && c->exits)
+		return false;
+	return ran && c->run->exit_reason == KVM_EXIT_HLT &&
+	       (c->at == ACCESSES || !row->io[c->at].len) && result_ok(c, row);
 }
 
 /* The library refuses an unknown instruction, and tells its bytes and address. */
@@ -284,7 +316,7 @@ static bool refused(struct cpu *c)
 	struct likex_vcpu_error error = { .size = sizeof(error) };
 
 	printf("unknown, vCPU %u\n", c->id);
-	load(c, unknown, sizeof(unknown));
+	load(c, unknown, sizeof(unknown), rows[0].io);
 	if (!run(c))
 		return false;
 	likex_vcpu_error(c->likex, &error);
@@ -304,13 +336,11 @@ static bool refused(struct cpu *c)
 /* The device gives 0 as divisor. For the exception there is no handler. */
 static bool divided(struct cpu *c)
 {
-	const struct access zero = R(0, 4, 0);
+	static const struct access zero[ACCESSES] = { R(0, 4, 0) };
 
 	printf("exception, vCPU %u\n", c->id);
-	load(c, division, sizeof(division));
-	if (!run(c) || c->run->exit_reason != KVM_EXIT_MMIO || !access_ok(c->run, &zero))
-		return false;
-	if (!run(c))
+	load(c, division, sizeof(division), zero);
+	if (!run(c) || c->at != 1)
 		return false;
 	printf("  exit %u\n", c->run->exit_reason);
 	return c->run->exit_reason == KVM_EXIT_SHUTDOWN;
@@ -322,7 +352,7 @@ int main(int argc, char **argv)
 		.about = "likex_vcpu_run() on a real device.",
 		.extra_name = "device", .extra_help = "/dev/likex (default) or /dev/kvm",
 	};
-	struct cpu cpu[2] = { 0 };
+	struct cpu cpu[CPUS] = { 0 };
 	unsigned int i, row, wrong = 0;
 	struct vm vm;
 	u8 *memory;
@@ -337,9 +367,9 @@ int main(int argc, char **argv)
 	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(memory != MAP_FAILED && !vm_set_slot(&vm, 0, 0, memory, MEMORY), "memory");
 	build_tables(memory);
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < CPUS; i++)
 		cpu_create(&cpu[i], &vm, i);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < CPUS; i++) {
 		cpu_start(&cpu[i], &vm, memory);
 		for (row = 0; row < ARRAY_SIZE(rows); row++) {
 			if (row_ok(&cpu[i], &rows[row]))
@@ -351,7 +381,8 @@ int main(int argc, char **argv)
 		wrong += !refused(&cpu[i]);
 		likex_vcpu_free(cpu[i].likex);
 	}
-	printf("%zu instruction sequences on 2 vCPUs, %u wrong\n", ARRAY_SIZE(rows) + 2, wrong);
+	printf("%zu instruction sequences on %u vCPUs, %u wrong\n", ARRAY_SIZE(rows) + 2, CPUS,
+	       wrong);
 	vm_destroy(&vm);
 	return wrong != 0;
 }
