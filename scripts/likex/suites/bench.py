@@ -10,6 +10,8 @@ from ..base import BUILD, RESULTS, TOP, capture
 from ..suite import test
 
 WAITING = ("create_first_exit", "create_next_exit", "slot_add", "slot_delete", "close")
+# The largest ratio that a metric may have.
+MOST = {"mmio_roundtrip": 0.50}
 SCALE = [f"scale_{name}_{count}" for name in bench.STEPS for count in bench.COUNTS]
 
 
@@ -29,7 +31,7 @@ def _measured():
 
 @test("bench.figures")
 def all_there(t):
-    """Every metric is there, with and without mitigations, in its unit, and none is absurd."""
+    """Every metric is there, with and without mitigations, in its unit, none is absurd; MMIO is at most half of KVM's."""
     result = _measured()
     for name in figures.METRICS:
         for suffix in bench.BOOTS:
@@ -38,6 +40,9 @@ def all_there(t):
             t.check(entry["unit"] == ("bytes" if name == "vm_bytes" else "ticks"), f"{name}: unit {entry['unit']}")
             t.check(isinstance(entry["kvm"], int) and 100 < entry["kvm"] < 10_000_000, f"{name}{suffix}: {entry}")
             t.check((entry["likex"] is None) == (entry["ratio"] is None), f"{name}{suffix}: {entry}")
+    for name, most in MOST.items():
+        found = result["metrics"][name]["ratio"]
+        t.check(found is not None and found <= most, f"{name}: {found} of KVM's; {most} is the most")
     for name in SCALE:
         entry = result["metrics"].get(name)
         t.check(entry and entry["unit"] == "ticks", f"{name}: {entry}")
