@@ -75,8 +75,8 @@ const struct likex_vcpu_ops *likex_ops_kvm(void);
  * @emul: the processor; NULL for the default
  * @io: carries out a device transaction at once, as in struct likex_emul_ops, so
  *	that likex_vcpu_run() goes on without an exit. It returns 1 for an exit, as
- *	it has to if the device changes registers or ends the run. NULL: each
- *	transaction is an exit.
+ *	it has to if the device changes registers or ends the run, and makes no
+ *	call for this vCPU itself. NULL: each transaction is an exit.
  * @bulk: carries out many at once, as in struct likex_emul_ops; what it leaves is
  *	for @io. NULL, or without @io: none.
  */
