@@ -14,8 +14,8 @@ from ..base import BUILD, LOGS, lock, logged
 from ..suite import Failure, Skip, test
 from .machine import LEAKS
 
-PROGRAMS = ("life", "fds", "errors", "exits", "memory", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk", "strings",
-            "insns", "stats", "event", "debug", "save", "fuzz", "both", "host")
+PROGRAMS = ("life", "fds", "errors", "exits", "memory", "process", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk",
+            "strings", "insns", "stats", "event", "debug", "save", "fuzz", "both", "host")
 
 # Test: (what it shows, {step: patterns of the cases in it that it is about}).
 TESTS = {
@@ -32,6 +32,8 @@ TESTS = {
                     {"memory": ["*.slot*"]}),
     "guest.notifier": ("Memory given back, unmapped, forked, collapsed and split under a guest: every byte is right.",
                        {"memory": ["notifier.*", "*.fault_race", "huge.*"]}),
+    "guest.process": ("Many VMs in a process: memory is taken from those that have it, while slots and VMs come and go.",
+                      {"process": ["*"]}),
     "guest.mmio": ("Reads, writes, fetches, page walks and events without a slot: the right exit for each.",
                    {"mmio": ["*"]}),
     "guest.two-vcpus": ("Two threads, two vCPUs, one counter.", {"vcpu": ["*.two_vcpus", "*.one_*"]}),
@@ -85,6 +87,20 @@ cat /sys/kernel/tracing/trace
 echo >/sys/kernel/tracing/trace
 exit $status
 """.format(trace=TRACE)
+
+# Modules that no VM holds any more can be unloaded. A process that had a VM goes on after that.
+UNLOAD = """
+set -eu
+dir=$(mktemp -d)
+mkfifo $dir/go
+LIKEX_TEST_OUTLIVE=1 /tests/process <$dir/go >$dir/said &
+exec 3>$dir/go
+until grep -q ready $dir/said; do sleep 0.1; done
+rmmod likex
+rmmod kvm_intel
+echo >&3
+wait $!
+"""
 
 # A processor that has AVX-512, UMIP and TSC scaling. Linux, not LiKeX, prints messages about it when modules load.
 AVX512 = "corei7_icelake_u"
@@ -140,8 +156,7 @@ def _steps(flavour):
     steps += [marked(name, [f"/tests/{name}"], scale) for name in PROGRAMS]
     # The same fault was KVM's.
     steps.append(marked("fds-kvm", ["env", "LIKEX_DEV=/dev/kvm", "/tests/fds"], scale))
-    # Modules that no VM holds any more can be unloaded.
-    steps.append(marked("unload", ["sh", "-c", "rmmod likex && rmmod kvm_intel"]))
+    steps.append(marked("unload", ["sh", "-c", UNLOAD]))
     if flavour == "debug":
         steps.append(marked("kmemleak", ["sh", "-c", LEAKS]))
     return steps
