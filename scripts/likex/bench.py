@@ -10,7 +10,7 @@ DEVICES = {"kvm": "/dev/kvm", "likex": "/dev/likex"}
 # Suffix of a metric's name: kernel parameters of the boot that it is measured in.
 BOOTS = {"": "", "_nomit": "mitigations=off"}
 # Families of metrics that likex-bench measures; SCALE in the first boot only.
-FAMILIES = ("life", "slots", "exits", "cpuid", "memory")
+FAMILIES = ("life", "slots", "exits", "cpuid", "memory", "process")
 SCALE = "scale"
 # scale_STEP_COUNT: a step in a VM's life, beside so many others.
 STEPS = {"create": "open to the first exit", "invalidate": "unmap a page of its memory",

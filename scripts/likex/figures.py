@@ -8,13 +8,14 @@ from .base import TOP, write
 
 DOCUMENTS = (TOP / "README.md", TOP / "Documentation" / "benchmark.md")
 # A row of Documentation/benchmark.md for each; `scale_STEP` has rows in a table of its own.
-METRICS = ("create_first_exit", "create_next_exit", "first_run", "slot_add", "slot_delete", "close", "pio_roundtrip",
+METRICS = ("create_first_exit", "create_next_exit", "create_new_process", "first_run", "slot_add", "slot_delete", "close", "pio_roundtrip",
            "mmio_roundtrip", "cpuid_exit", "cpuid_exit_full_first", "cpuid_exit_full_last", "cpuid_exit_full_absent",
            "msr_exit", "ept_fault_4k", "vm_bytes")
 # Rows of README's table, which has ratios alone.
 README = {
     "a VM from open to its first exit": ("create_first_exit",),
     "a further VM of the same process": ("create_next_exit",),
+    "the first VM of a process": ("create_new_process",),
     "close it": ("close",),
     "add, delete a memory slot": ("slot_add", "slot_delete"),
     "a port access, to user space and back": ("pio_roundtrip",),

@@ -47,11 +47,15 @@ struct cost begin(void);
 struct cost spent(const struct bench *b, struct cost since);
 
 long median(long *values, size_t count);
-struct cost median_cost(const struct cost *costs, size_t count);
+/*
+ * The interquartile mean of ticks, the median of sleeps. If half of the rounds have
+ * one more timer interrupt than the others, the median is one or the other by chance.
+ */
+struct cost middle_cost(const struct cost *costs, size_t count);
 
 /* Print a metric's line. */
 void print_ticks(const char *name, long ticks);
-/* Print the median, and how often the thread slept in it. */
+/* Print the middle of the costs, and how often the thread slept. */
 void print_cost(const char *name, const struct cost *costs, size_t count);
 
 /* The number after a word in a file of /proc; the sum, if several lines begin with it. */
@@ -59,7 +63,7 @@ long sum_of(const char *path, const char *word);
 
 /*
  * A life is about as long as the period of the timer. Begun at the same phase, all
- * would have its interrupt at the same place, and so would the median.
+ * would have its interrupt at the same place.
  */
 void shift_phase(int round);
 
@@ -83,6 +87,7 @@ struct kvm_cpuid2 *set_supported_cpuid(struct vm *vm);
 
 /* A family of metrics each. */
 void measure_life(const struct bench *b);
+void measure_process(const struct bench *b);
 void measure_slots(const struct bench *b);
 void measure_exits(const struct bench *b);
 void measure_cpuid(const struct bench *b);

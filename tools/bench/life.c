@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From open to the first exit, and to the end: of a process's only VM, and of
- * a further one.
+ * From open to the first exit, and to the end: of the first VM of a process, of
+ * its only VM when it had others before, and of a further one.
  */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "bench.h"
 
-#define LIVES	21	/* VMs made one after the other; the median counts */
+#define LIVES	21	/* VMs made one after the other; their middle counts */
 
 static void live(const struct bench *b, int round, struct cost *whole, struct cost *run,
 		 struct cost *end)
@@ -26,6 +31,31 @@ static void live(const struct bench *b, int round, struct cost *whole, struct co
 	shift_phase(round);
 }
 
+/* A life in a process that never had a VM; only a child is such a process each time. */
+static struct cost first_life(const struct bench *b, int round)
+{
+	struct cost whole = {}, run, end;
+	int ends[2], status;
+	pid_t child;
+
+	need("a pipe", pipe(ends) ? -errno : 0);
+	fflush(stdout);
+	child = fork();
+	need("a child", child < 0 ? -errno : 0);
+	if (!child) {
+		/* A page that is shared with the parent would be copied within the life. */
+		*(volatile unsigned char *)b->memory = *b->memory;
+		live(b, round, &whole, &run, &end);
+		_exit(write(ends[1], &whole, sizeof(whole)) != sizeof(whole));
+	}
+	close(ends[1]);
+	if (waitpid(child, &status, 0) < 0 || status ||
+	    read(ends[0], &whole, sizeof(whole)) != sizeof(whole))
+		die("a child's VM", -EIO);
+	close(ends[0]);
+	return whole;
+}
+
 void measure_life(const struct bench *b)
 {
 	struct cost whole[LIVES], run[LIVES], end[LIVES];
@@ -43,4 +73,14 @@ void measure_life(const struct bench *b)
 		live(b, i, &whole[i], &run[i], &end[i]);
 	print_cost("create_next_exit", whole, LIVES);
 	vm_destroy(&other);
+}
+
+/* fork() shares all pages, and the guest's next touches would copy them: measure it last. */
+void measure_process(const struct bench *b)
+{
+	struct cost whole[LIVES];
+
+	for (int i = 0; i < LIVES; i++)
+		whole[i] = first_life(b, i);
+	print_cost("create_new_process", whole, LIVES);
 }

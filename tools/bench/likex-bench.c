@@ -31,6 +31,7 @@ static const struct family {
 	{ "exits",	"exits to user space, and handled in the kernel",	measure_exits },
 	{ "cpuid",	"CPUID with the supported leaves set",			measure_cpuid },
 	{ "memory",	"kernel memory of a VM",				measure_memory },
+	{ "process",	"the first VM of a process",				measure_process },
 	{ "scale",	"a VM's life beside 1, 100 and 1,000 others",		measure_scale },
 };
 

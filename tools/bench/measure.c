@@ -72,7 +72,19 @@ long median(long *values, size_t count)
 	return values[count / 2];
 }
 
-struct cost median_cost(const struct cost *costs, size_t count)
+/* The mean of @values without the lowest and the highest quarter; @values are sorted. */
+static long middle_mean(long *values, size_t count)
+{
+	size_t quarter = count / 4;
+	long sum = 0;
+
+	qsort(values, count, sizeof(*values), by_value);
+	for (size_t i = quarter; i < count - quarter; i++)
+		sum += values[i];
+	return sum / (long)(count - 2 * quarter);
+}
+
+struct cost middle_cost(const struct cost *costs, size_t count)
 {
 	long ticks[count], waits[count];
 
@@ -80,7 +92,7 @@ struct cost median_cost(const struct cost *costs, size_t count)
 		ticks[i] = costs[i].ticks;
 		waits[i] = costs[i].sleeps;
 	}
-	return (struct cost){ median(ticks, count), median(waits, count) };
+	return (struct cost){ middle_mean(ticks, count), median(waits, count) };
 }
 
 void print_ticks(const char *name, long ticks)
@@ -90,7 +102,7 @@ void print_ticks(const char *name, long ticks)
 
 void print_cost(const char *name, const struct cost *costs, size_t count)
 {
-	struct cost middle = median_cost(costs, count);
+	struct cost middle = middle_cost(costs, count);
 
 	print_ticks(name, middle.ticks);
 	printf("%s_sleeps count %ld\n", name, middle.sleeps);

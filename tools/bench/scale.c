@@ -80,8 +80,8 @@ static void end_step(const struct bench *b, struct sample *sample, struct moment
 static long middle(const struct sample *sample)
 {
 	if (sample->nr_quiet < sample->nr_all / 4)
-		return median_cost(sample->all, sample->nr_all).ticks;
-	return median_cost(sample->quiet, sample->nr_quiet).ticks;
+		return middle_cost(sample->all, sample->nr_all).ticks;
+	return middle_cost(sample->quiet, sample->nr_quiet).ticks;
 }
 
 /* Measure the steps of one VM's life. The slot step uses @other, which had the slot before. */

@@ -9,7 +9,7 @@ from .. import bench, chart, figures, kernel, series
 from ..base import BUILD, RESULTS, TOP, capture
 from ..suite import test
 
-WAITING = ("create_first_exit", "create_next_exit", "slot_add", "slot_delete", "close")
+WAITING = ("create_first_exit", "create_next_exit", "create_new_process", "slot_add", "slot_delete", "close")
 # The largest ratio that a metric may have.
 MOST = {"mmio_roundtrip": 0.50}
 SCALE = [f"scale_{name}_{count}" for name in bench.STEPS for count in bench.COUNTS]
