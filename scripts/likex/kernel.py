@@ -16,6 +16,7 @@ CONFIGS = TOP / "configs"
 FLAVOURS = {
     "host": ("host", "likex"),
     "debug": ("host", "likex", "debug"),
+    "guest": ("guest",),
 }
 
 
@@ -33,6 +34,11 @@ class Kernel:
     @property
     def vmlinux(self):
         return self.out / "vmlinux"
+
+    def stripped(self, where):
+        """Write the uncompressed kernel without symbols; return where."""
+        capture(["strip", "-s", "-o", where, self.vmlinux])
+        return where
 
     def modules(self):
         """Return the modules that were built, in the order in which they may be loaded."""
@@ -94,6 +100,9 @@ def wanted(fragments, tree):
             found = re.match(r"(CONFIG_\w+)=(.+)$", row) or re.match(r"# (CONFIG_\w+) is not set$", row)
             if found and not _later(tree, found[1]):
                 asked[found[1]] = row if row.startswith("CONFIG") else f"{found[1]}=n"
+    if asked.get("CONFIG_LIKEX") == "CONFIG_LIKEX=n":
+        # Then there are no choices of it.
+        asked = {name: row for name, row in asked.items() if not name.startswith("CONFIG_LIKEX_")}
     return asked
 
 
@@ -139,11 +148,13 @@ def build(flavour="host", tree=None):
     with lock(BUILD / "kernel" / f"{name}.lock"):
         now = state(tree, fragments)
         stamp = out / ".built"
-        if stamp.exists() and stamp.read_text() == now and kernel.image.exists():
+        # A guest is booted by its uncompressed kernel, and has no modules.
+        product, targets = (kernel.vmlinux, ["vmlinux"]) if flavour == "guest" else (kernel.image, ["bzImage", "modules"])
+        if stamp.exists() and stamp.read_text() == now and product.exists():
             return kernel
         stamp.unlink(missing_ok=True)
         with step(f"building the kernel ({name})"):
             configure(tree, out, fragments, log)
-            make(tree, out, "bzImage", "modules", what=f"kernel {name}", log=log)
+            make(tree, out, *targets, what=f"kernel {name}", log=log)
         write(stamp, now)
     return kernel

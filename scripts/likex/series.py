@@ -365,8 +365,9 @@ def checkpatch():
     return list(dict.fromkeys(bad + _misspelt()))
 
 
-# Names that codespell takes for a misspelling: the Interrupt Stack Table, a member of struct kvm_fpu, a struct file.
-SPELT_SO = "ist,fpr,filp"
+# Names that codespell takes for a misspelling: the Interrupt Stack Table, a member of struct kvm_fpu, a struct file,
+# an interrupt of a PIC.
+SPELT_SO = "ist,fpr,filp,extint"
 
 
 def _misspelt():

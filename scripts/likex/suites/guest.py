@@ -15,7 +15,10 @@ from ..suite import Failure, Skip, test
 from .machine import LEAKS
 
 PROGRAMS = ("life", "fds", "errors", "exits", "memory", "process", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk",
-            "strings", "insns", "stats", "event", "debug", "save", "fuzz", "both", "host")
+            "strings", "insns", "stats", "event", "debug", "save", "fuzz", "both", "ioeventfd", "irqfd", "host")
+
+# Those that run on KVM, too: the same fault was KVM's (fds), or they show that a behaviour is KVM's.
+ON_KVM = ("fds", "ioeventfd", "irqfd")
 
 # Test: (what it shows, {step: patterns of the cases in it that it is about}).
 TESTS = {
@@ -67,6 +70,14 @@ TESTS = {
     "both.guests": ("VMs of KVM and of LiKeX on one processor, 100,000 exits each.", {"both": ["*"]}),
     "both.uring-close": ("A VM of KVM whose only thread closes it from within its own KVM_RUN, by io_uring.",
                          {"fds-kvm": ["*.uring_close"]}),
+    "irq.ioeventfd": ("KVM_IOEVENTFD: which writes signal, collisions, removal; storms, changes and close under fire.",
+                      {"ioeventfd": ["*.ioeventfd_*"]}),
+    "irq.ioeventfd-kvm": ("The same program on KVM: it expects what KVM does.", {"ioeventfd-kvm": ["*.ioeventfd_*"]}),
+    "irq.irqfd": ("KVM_IRQFD, KVM_SET_GSI_ROUTING, KVM_IRQ_LINE: events, wake-ups; storms, changes and close under fire.",
+                  {"irqfd": ["*.irqfd_*"]}),
+    # All but irqfd_resample_shared, which KVM cannot do.
+    "irq.irqfd-kvm": ("The same program on KVM with a split irqchip: it expects what KVM does.",
+                      {"irqfd-kvm": ["*.irqfd_[!r]*", "*.irqfd_r[!e]*", "*.irqfd_reroute", "*.irqfd_resample"]}),
     "host.open": ("open() of the device allocates nothing; of two threads that make a VM, one does.",
                   {"life": ["*.open", "*.create_race"]}),
     "host.spin": ("A guest that spins leaves the host its clock, its work and its signals.", {"host": ["*.spin*"]}),
@@ -154,8 +165,7 @@ def _steps(flavour):
     steps += [marked("misc", ["sh", "-c", TRACED, "sh"]), marked("misc-cpuid", ["sh", "-c", TRACED, "sh", "--cpuid"]),
               marked("hello", ["hello", "/dev/likex"])]
     steps += [marked(name, [f"/tests/{name}"], scale) for name in PROGRAMS]
-    # The same fault was KVM's.
-    steps.append(marked("fds-kvm", ["env", "LIKEX_DEV=/dev/kvm", "/tests/fds"], scale))
+    steps += [marked(f"{name}-kvm", ["env", "LIKEX_DEV=/dev/kvm", f"/tests/{name}"], scale) for name in ON_KVM]
     steps.append(marked("unload", ["sh", "-c", UNLOAD]))
     if flavour == "debug":
         steps.append(marked("kmemleak", ["sh", "-c", LEAKS]))

@@ -36,6 +36,35 @@ struct likex_vcpu_ioctl {
  */
 #define LIKEX_VCPU_IOCTL	_IOWR(LIKEX_IOCTL_TYPE, 0x20, struct likex_vcpu_ioctl)
 
+/* Bits of likex_lapic_access.flags */
+#define LIKEX_LAPIC_WRITE	(1 << 0)	/* in: a write, not a read */
+#define LIKEX_LAPIC_EOI		(1 << 1)	/* out: tell the IOAPIC the end of vector */
+
+/**
+ * struct likex_lapic_access - an access to a register of a local APIC in xAPIC mode
+ * @offset: of the access, into the page of registers
+ * @value: the value to write, or the value that was read
+ * @flags: LIKEX_LAPIC_* bits
+ * @vector: of a level-triggered interrupt that this write ended
+ *
+ * The guest's access to the page leaves as LIKEX_EXIT_MMIO. User space emulates the
+ * instruction, and accesses the register by this ioctl of the vCPU. As with the APIC
+ * page of a processor, a write that is not aligned to 16 bytes has no effect, and such
+ * a read gives 0.
+ */
+struct likex_lapic_access {
+	__u32 offset;
+	__u32 value;
+	__u32 flags;
+	__u32 vector;
+};
+
+/*
+ * Errors: -EFAULT for a pointer that cannot be accessed; -EINVAL without a local APIC in
+ * xAPIC mode, for an offset beyond the page, and for other flags.
+ */
+#define LIKEX_LAPIC_ACCESS	_IOWR(LIKEX_IOCTL_TYPE, 0x21, struct likex_lapic_access)
+
 /* Values of kvm_run.exit_reason; KVM's own stay far below. */
 #define LIKEX_EXIT_MMIO		0x10000
 
