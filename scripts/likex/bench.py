@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The benchmark: one program, on KVM and on LiKeX, in one boot of the emulated machine."""
 
+import dataclasses
 import json
 
 from . import emulator, image, kernel, machine, packages
@@ -10,7 +11,9 @@ DEVICES = {"kvm": "/dev/kvm", "likex": "/dev/likex"}
 # Suffix of a metric's name: kernel parameters of the boot that it is measured in.
 BOOTS = {"": "", "_nomit": "mitigations=off"}
 # Families of metrics that likex-bench measures; SCALE in the first boot only.
-FAMILIES = ("life", "slots", "exits", "cpuid", "memory", "process")
+FAMILIES = ("life", "slots", "exits", "cpuid", "memory", "lapic", "irq", "process")
+# One that wants two processors, in a boot of its own.
+PAIR = "ipi"
 SCALE = "scale"
 # scale_STEP_COUNT: a step in a VM's life, beside so many others.
 STEPS = {"create": "open to the first exit", "invalidate": "unmap a page of its memory",
@@ -33,6 +36,8 @@ def measure(where, model="broadwell_ult", built=None, scale=True):
             commands.append(f"/tests/{alone.name} {{device}} {SCALE}")
         with step(f"measuring{' without mitigations' if append else ''}"):
             kind = _boot(target, built, initrd, where.with_name(where.name + suffix), append, suffix, commands, metrics)
+            _boot(dataclasses.replace(target, cpus=2), built, initrd, where.with_name(f"{where.name}{suffix}-pair"), append, suffix,
+                  [f"/tests/{alone.name} {{device}} {PAIR}"], metrics)
     return {"machine": describe(target, kind, built), "metrics": metrics}
 
 

@@ -10,7 +10,8 @@ DOCUMENTS = (TOP / "README.md", TOP / "Documentation" / "benchmark.md")
 # A row of Documentation/benchmark.md for each; `scale_STEP` has rows in a table of its own.
 METRICS = ("create_first_exit", "create_next_exit", "create_new_process", "first_run", "slot_add", "slot_delete", "close", "pio_roundtrip",
            "mmio_roundtrip", "cpuid_exit", "cpuid_exit_full_first", "cpuid_exit_full_last", "cpuid_exit_full_absent",
-           "msr_exit", "ept_fault_4k", "vm_bytes")
+           "msr_exit", "ept_fault_4k", "vm_bytes", "lapic_create_first_exit", "lapic_vm_bytes", "eoi", "ioeventfd", "irqfd",
+           "timer_fire", "hlt_wake", "ipi_wake", "ipi")
 # Rows of README's table, which has ratios alone.
 README = {
     "a VM from open to its first exit": ("create_first_exit",),
@@ -24,6 +25,9 @@ README = {
     "an MSR exit handled in the kernel": ("msr_exit",),
     "first touch of a page": ("ept_fault_4k",),
     "kernel memory of a VM": ("vm_bytes",),
+    "wake a halted vCPU: by the VMM, by another vCPU": ("hlt_wake", "ipi_wake"),
+    "an interrupt to a vCPU that runs; a timer's": ("ipi", "timer_fire"),
+    "a write to a port with an eventfd": ("ioeventfd",),
     "beside 1,000 others: create, close a VM": ("scale_create_1000", "scale_destroy_1000"),
     "beside 1,000 others: unmap a page, change a slot": ("scale_invalidate_1000", "scale_slot_1000"),
 }

@@ -26,6 +26,7 @@ struct bench {
 	long		clock_ticks;	/* cost of reading the clocks */
 	unsigned char	*memory;	/* guest memory, all of it touched by the host */
 	size_t		memory_size;
+	bool		lapic;		/* VMs have the local APIC in the kernel */
 };
 
 struct cost {
@@ -72,22 +73,37 @@ void shift_phase(int round);
 /* Map @size bytes, by 4K pages, present, with the guest programs in the first. */
 unsigned char *guest_memory(size_t size);
 
-/* Make a VM of one slot and one vCPU that begins at AT_HALT. */
+#define IOAPIC_PINS	24
+
+/* Have a new VM's local APICs in the kernel, the IOAPIC's pins in user space. */
+int enable_lapic(struct vm *vm);
+
+/* Make a VM of one slot and one vCPU that begins at AT_HALT; with a LAPIC at AT_PIO. */
 int try_create(const struct bench *b, struct vm *vm, void *memory, size_t size);
 void create(const struct bench *b, struct vm *vm, size_t size);
 
 /* Run to an exit, which must be for @reason. */
 void run_to(struct vm *vm, int reason);
 
+/* Run a new VM to its first exit. */
+void run_first(const struct bench *b, struct vm *vm);
+
 /* Work of one run with these registers to the next HLT. */
 long run_program(const struct bench *b, struct vm *vm, struct kvm_regs regs);
 
-/* Have the vCPU be what KVM_GET_SUPPORTED_CPUID says; the caller frees the table. */
+/* Get what KVM_GET_SUPPORTED_CPUID says; have the vCPU be that. The caller frees the table. */
+struct kvm_cpuid2 *supported_cpuid(struct vm *vm);
 struct kvm_cpuid2 *set_supported_cpuid(struct vm *vm);
 
 /* A family of metrics each. */
+/* Kernel memory of a VM that has run. */
+long vm_bytes(const struct bench *b);
+
 void measure_life(const struct bench *b);
 void measure_process(const struct bench *b);
+void measure_lapic(const struct bench *b);
+void measure_irq(const struct bench *b);
+void measure_ipi(const struct bench *b);
 void measure_slots(const struct bench *b);
 void measure_exits(const struct bench *b);
 void measure_cpuid(const struct bench *b);

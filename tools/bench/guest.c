@@ -73,15 +73,24 @@ unsigned char *guest_memory(size_t size)
 	return memory;
 }
 
+int enable_lapic(struct vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { IOAPIC_PINS } };
+
+	return ioctl(vm->vm, KVM_ENABLE_CAP, &cap) ? -errno : 0;
+}
+
 int try_create(const struct bench *b, struct vm *vm, void *memory, size_t size)
 {
 	int error = vm_create(vm, b->device);
 
+	if (!error && b->lapic)
+		error = enable_lapic(vm);
 	if (!error)
 		error = vm_set_slot(vm, 0, 0, memory, size);
 	if (!error)
 		error = vm_create_vcpu(vm);
-	return error ? error : vm_start_real_mode(vm, AT_HALT);
+	return error ? error : vm_start_real_mode(vm, b->lapic ? AT_PIO : AT_HALT);
 }
 
 void create(const struct bench *b, struct vm *vm, size_t size)
@@ -100,6 +109,12 @@ void run_to(struct vm *vm, int reason)
 	}
 }
 
+void run_first(const struct bench *b, struct vm *vm)
+{
+	/* A vCPU with a LAPIC halts in the kernel. */
+	run_to(vm, b->lapic ? KVM_EXIT_IO : KVM_EXIT_HLT);
+}
+
 long run_program(const struct bench *b, struct vm *vm, struct kvm_regs regs)
 {
 	struct cost start;
@@ -111,7 +126,7 @@ long run_program(const struct bench *b, struct vm *vm, struct kvm_regs regs)
 	return spent(b, start).ticks;
 }
 
-struct kvm_cpuid2 *set_supported_cpuid(struct vm *vm)
+struct kvm_cpuid2 *supported_cpuid(struct vm *vm)
 {
 	struct kvm_cpuid2 *table = calloc(1, sizeof(*table) +
 					  CPUID_ENTRIES * sizeof(table->entries[0]));
@@ -121,6 +136,13 @@ struct kvm_cpuid2 *set_supported_cpuid(struct vm *vm)
 	table->nent = CPUID_ENTRIES;
 	if (ioctl(vm->sys, KVM_GET_SUPPORTED_CPUID, table))
 		die("KVM_GET_SUPPORTED_CPUID", -errno);
+	return table;
+}
+
+struct kvm_cpuid2 *set_supported_cpuid(struct vm *vm)
+{
+	struct kvm_cpuid2 *table = supported_cpuid(vm);
+
 	if (ioctl(vm->vcpu, KVM_SET_CPUID2, table))
 		die("KVM_SET_CPUID2", -errno);
 	return table;

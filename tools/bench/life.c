@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * From open to the first exit, and to the end: of the first VM of a process, of
- * its only VM when it had others before, and of a further one.
+ * its only VM when it had others before, of a further one, and of one with a LAPIC.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static void live(const struct bench *b, int round, struct cost *whole, struct co
 
 	create(b, &vm, PAGE);
 	at = begin();
-	run_to(&vm, KVM_EXIT_HLT);
+	run_first(b, &vm);
 	*run = spent(b, at);
 	*whole = spent(b, start);
 	/* The clock was read once more in between. */
@@ -83,4 +83,17 @@ void measure_process(const struct bench *b)
 	for (int i = 0; i < LIVES; i++)
 		whole[i] = first_life(b, i);
 	print_cost("create_new_process", whole, LIVES);
+}
+
+/* A VM with the local APIC in the kernel */
+void measure_lapic(const struct bench *b)
+{
+	struct cost whole[LIVES], run, end;
+	struct bench with = *b;
+
+	with.lapic = true;
+	for (int i = 0; i < LIVES; i++)
+		live(&with, i, &whole[i], &run, &end);
+	print_cost("lapic_create_first_exit", whole, LIVES);
+	printf("lapic_vm_bytes bytes %ld\n", vm_bytes(&with));
 }

@@ -31,6 +31,9 @@ static const struct family {
 	{ "exits",	"exits to user space, and handled in the kernel",	measure_exits },
 	{ "cpuid",	"CPUID with the supported leaves set",			measure_cpuid },
 	{ "memory",	"kernel memory of a VM",				measure_memory },
+	{ "lapic",	"a VM with the local APIC in the kernel",		measure_lapic },
+	{ "irq",	"interrupts, on one processor",				measure_irq },
+	{ "ipi",	"an interrupt between processors, if there are two",	measure_ipi },
 	{ "process",	"the first VM of a process",				measure_process },
 	{ "scale",	"a VM's life beside 1, 100 and 1,000 others",		measure_scale },
 };

@@ -27,6 +27,7 @@
 #define LINE_STATUS	0x3fd
 #define PINS		24
 #define KVM_FEATURES	0x40000001
+#define LEAVES		256
 
 /* Of CPUID: local APIC ids are the vCPUs' ids. */
 #define X2APIC		(1U << 21)
@@ -72,14 +73,14 @@ static void vcpu_ioctl(struct cpu *cpu, unsigned long cmd, void *arg, const char
 
 static void set_cpuid(struct cpu *cpu)
 {
-	struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 leaves[256]; } cpuid = {
-		.head.nent = 256,
-	};
 	struct machine *m = cpu->machine;
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + LEAVES * sizeof(cpuid->entries[0]));
 
-	check(ioctl(m->dev, KVM_GET_SUPPORTED_CPUID, &cpuid), "KVM_GET_SUPPORTED_CPUID");
-	for (uint32_t i = 0; i < cpuid.head.nent; i++) {
-		struct kvm_cpuid_entry2 *leaf = &cpuid.leaves[i];
+	check(cpuid ? 0 : -1, "CPUID");
+	cpuid->nent = LEAVES;
+	check(ioctl(m->dev, KVM_GET_SUPPORTED_CPUID, cpuid), "KVM_GET_SUPPORTED_CPUID");
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *leaf = &cpuid->entries[i];
 
 		if (leaf->function == 1) {
 			leaf->ebx = (leaf->ebx & 0xffff) | m->cpus << 16 | cpu->handle.vcpu << 24;
@@ -93,7 +94,8 @@ static void set_cpuid(struct cpu *cpu)
 			leaf->eax &= KVM_CLOCKS;
 		}
 	}
-	vcpu_ioctl(cpu, KVM_SET_CPUID2, &cpuid, "KVM_SET_CPUID2");
+	vcpu_ioctl(cpu, KVM_SET_CPUID2, cpuid, "KVM_SET_CPUID2");
+	free(cpuid);
 }
 
 /* The state that a PVH kernel starts in: protected mode without paging. */

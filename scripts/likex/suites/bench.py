@@ -37,7 +37,7 @@ def all_there(t):
         for suffix in bench.BOOTS:
             entry = result["metrics"].get(name + suffix)
             t.check(entry, f"{name}{suffix} is missing")
-            t.check(entry["unit"] == ("bytes" if name == "vm_bytes" else "ticks"), f"{name}: unit {entry['unit']}")
+            t.check(entry["unit"] == ("bytes" if name.endswith("vm_bytes") else "ticks"), f"{name}: unit {entry['unit']}")
             t.check(isinstance(entry["kvm"], int) and 100 < entry["kvm"] < 10_000_000, f"{name}{suffix}: {entry}")
             t.check((entry["likex"] is None) == (entry["ratio"] is None), f"{name}{suffix}: {entry}")
     for name, most in MOST.items():
