@@ -5,7 +5,8 @@
  *   LD_PRELOAD=liblikex-preload.so vmm ...
  *
  * It changes what KVM_RUN does, and nothing else: an exit that needs an
- * instruction decoded comes back as KVM_EXIT_MMIO or KVM_EXIT_IO. To do that
+ * instruction decoded comes back as KVM_EXIT_MMIO or KVM_EXIT_IO, and an access
+ * to LiKeX's local APIC does not come back. To do that
  * it has to know a VM's memory and vCPUs, so it looks on as they are created
  * and set up; those calls go to the kernel as they are.
  *
@@ -16,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <likex/vcpu.h>
+#include <linux/likex.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,6 +39,10 @@ struct memory_region2 {
 };
 
 #define SET_MEMORY_REGION2 _IOW(KVMIO, 0x49, struct memory_region2)
+
+/* The registers of a local APIC in xAPIC mode, where each guest leaves them. */
+#define APIC_PAGE	0xfee00000ull
+#define APIC_SIZE	0x1000ull
 
 typedef int (*ioctl_fn)(int fd, unsigned long request, ...);
 
@@ -305,6 +311,35 @@ static bool vcpu_ready(struct vcpu *v)
 	return v->likex;
 }
 
+/*
+ * Carry out an access to the page of a local APIC that LiKeX has in the kernel. Returns
+ * true if the guest can go on: the program has no part in it, except for the end of a
+ * level-triggered interrupt, which it gets as KVM_EXIT_IOAPIC_EOI.
+ */
+static bool apic_access(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	struct likex_lapic_access access = {
+		.offset = run->mmio.phys_addr & (APIC_SIZE - 1),
+		.flags = run->mmio.is_write ? LIKEX_LAPIC_WRITE : 0,
+	};
+
+	if (run->exit_reason != KVM_EXIT_MMIO ||
+	    (run->mmio.phys_addr & -APIC_SIZE) != APIC_PAGE)
+		return false;
+	memcpy(&access.value, run->mmio.data, sizeof(access.value));
+	/* Without such an APIC, as on KVM, the program knows what is there. */
+	if (kernel_ioctl(&v->handle, LIKEX_LAPIC_ACCESS, &access) < 0)
+		return false;
+	if (access.flags & LIKEX_LAPIC_EOI) {
+		run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		run->eoi.vector = access.vector;
+		return false;
+	}
+	memcpy(run->mmio.data, &access.value, sizeof(access.value));
+	return true;
+}
+
 static int vcpu_run(int fd, void *arg)
 {
 	struct vcpu *v;
@@ -315,7 +350,9 @@ static int vcpu_run(int fd, void *arg)
 	pthread_rwlock_unlock(&all.lock);
 	if (!v || arg || !vcpu_ready(v))
 		return next_ioctl()(fd, KVM_RUN, arg);
-	r = likex_vcpu_run(v->likex);
+	do
+		r = likex_vcpu_run(v->likex);
+	while (!r && apic_access(v));
 	if (r >= 0)
 		return r;
 	errno = -r;

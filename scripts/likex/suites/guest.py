@@ -15,7 +15,7 @@ from ..suite import Failure, Skip, test
 from .machine import LEAKS
 
 PROGRAMS = ("life", "fds", "errors", "exits", "memory", "process", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk",
-            "strings", "insns", "stats", "event", "debug", "save", "fuzz", "both", "ioeventfd", "irqfd", "host")
+            "strings", "insns", "stats", "event", "debug", "save", "fuzz", "both", "compat", "ioeventfd", "irqfd", "host")
 
 # Those that run on KVM, too: the same fault was KVM's (fds), or they show that a behaviour is KVM's.
 ON_KVM = ("fds", "ioeventfd", "irqfd")
@@ -236,7 +236,7 @@ def _about(found, case):
     return [line for line in _said(found) if f":{name}:" in line or line.startswith(f"# {name}:")]
 
 
-def _chosen(t, found, globs):
+def chosen(t, found, globs):
     """Note the cases that match; fail unless there are some, and all of them passed."""
     verdicts = cases(found)
     chosen = [name for name in verdicts if any(fnmatch.fnmatch(name, glob) for glob in globs)]
@@ -259,7 +259,7 @@ def _register(name, flavour, text, steps):
     def run(t):
         step(t, flavour, "load")
         for program, globs in steps.items():
-            _chosen(t, step(t, flavour, program), globs)
+            chosen(t, step(t, flavour, program), globs)
     run.__doc__ = text
     test(name, lane="debug" if flavour == "debug" else None)(run)
 
@@ -292,7 +292,7 @@ def _misc_cpuid(t, flavour):
 def _hello(t, flavour):
     found = step(t, flavour, "hello")
     t.check(found.text == "guest on /dev/likex says: 4\nguest halted\n" and found.status == 0, f"{_said(found)}")
-    _chosen(t, step(t, flavour, "life"), ["*.hello"])
+    chosen(t, step(t, flavour, "life"), ["*.hello"])
 
 
 def _unload(t, flavour):
@@ -331,14 +331,14 @@ def unload(t):
 @test("vcpu.fpu-avx512", lane="guest-avx512")
 def fpu_avx512(t):
     "On a processor with AVX-512: ZMM and mask registers never leak."
-    _chosen(t, step(t, AVX512, "fpu"), ["*.new_fpu_avx512", "*.fpu*", "*.xsave*", "*.fresh"])
-    _chosen(t, step(t, AVX512, "cpu"), ["*.new_umip", "*.cr4_features"])
+    chosen(t, step(t, AVX512, "fpu"), ["*.new_fpu_avx512", "*.fpu*", "*.xsave*", "*.fresh"])
+    chosen(t, step(t, AVX512, "cpu"), ["*.new_umip", "*.cr4_features"])
 
 
 @test("vcpu.clock-scaled", lane="guest-avx512")
 def clock_scaled(t):
     "vcpu.clock on a processor with TSC scaling: a guest's TSC has the frequency that it was given."
-    _chosen(t, step(t, AVX512, "clock"), ["*"])
+    chosen(t, step(t, AVX512, "clock"), ["*"])
 
 
 def _all_on(t, model):

@@ -128,7 +128,7 @@ def broadwell(t):
     _part(t, BROADWELL)
 
 
-def _guest_files(t):
+def guest_files(t):
     """Return what boots a Linux guest: the VMM with its libraries, the kernel, the initramfs."""
     guest_kernel = kernel.build("guest")
     lib.build(t, folder="examples")
@@ -144,7 +144,7 @@ def _guest_files(t):
 
 
 def _linux(t, model):
-    vmm, parts = _guest_files(t)
+    vmm, parts = guest_files(t)
     built = kernel.build("host")
     steps = [machine.Step("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
     for device in ("kvm", "likex"):

@@ -328,7 +328,7 @@ _OF_KVM = ("KVM_SMM", "KVM_HYPERV", "KVM_XEN", "X86_SGX_KVM", "X86_SGX")
 # Choices that LiKeX's two folders depend on, one a line: (LiKeX, its KUnit suites, symbols that are turned off).
 COMBINATIONS = (
     ("m", "m", ()),
-    ("y", "n", ("IA32_EMULATION", "LIKEX_IOEVENTFD", "LIKEX_IRQFD")),
+    ("y", "n", ("IA32_EMULATION", "LIKEX_IOEVENTFD", "LIKEX_IRQFD", "LIKEX_KVM_COMPAT")),
     ("y", "y", ("X86_MCE", "X86_MCE_INTEL", "X86_MCE_AMD", "X86_MCE_INJECT")),
     ("m", "n", ("KVM", "KVM_INTEL", *_OF_KVM)),
     ("m", "m", ("SMP",)),

@@ -4,7 +4,9 @@
  * ioctl() that it finds after its own is one of this file.
  */
 #include "unit.h"
+#include <errno.h>
 #include <linux/kvm.h>
+#include <linux/likex.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -15,6 +17,8 @@
 #define MEMORY 0x2000ull
 #define CODE   0x1000ull
 #define DEVICE 0xd0000ull
+#define APIC_EOI 0xfee000b0ull
+#define VECTOR 0x55
 #define RUN_SIZE 12288
 
 /* Descriptors are all that an ioctl() comes with, so there is one machine. */
@@ -26,6 +30,8 @@ static struct {
 	u8 memory[MEMORY] __attribute__((aligned(4096)));
 	bool failed;		/* the instruction has been handed out */
 	unsigned int gets;	/* KVM_GET_REGS */
+	enum { NO_APIC, EDGE, LEVEL } apic;	/* and the interrupt that ends */
+	struct likex_lapic_access access;	/* the last one */
 } kvm;
 
 /* KVM cannot emulate the first instruction, and then comes to a HLT. */
@@ -37,6 +43,20 @@ static int kvm_run(void)
 	run->exit_reason = kvm.failed ? KVM_EXIT_HLT : KVM_EXIT_INTERNAL_ERROR;
 	run->internal.suberror = kvm.failed ? 0 : KVM_INTERNAL_ERROR_EMULATION;
 	kvm.failed = true;
+	return 0;
+}
+
+static int apic_access(struct likex_lapic_access *access)
+{
+	if (kvm.apic == NO_APIC) {
+		errno = EINVAL;
+		return -1;
+	}
+	kvm.access = *access;
+	if (kvm.apic == LEVEL) {
+		access->flags |= LIKEX_LAPIC_EOI;
+		access->vector = VECTOR;
+	}
 	return 0;
 }
 
@@ -54,6 +74,7 @@ static int kvm_ioctl(int fd, unsigned long request, ...)
 	case KVM_CREATE_VCPU: return kvm.vcpu;
 	case KVM_GET_VCPU_MMAP_SIZE: return RUN_SIZE;
 	case KVM_RUN: return kvm_run();
+	case LIKEX_LAPIC_ACCESS: return apic_access(arg);
 	case KVM_GET_SREGS: memcpy(arg, &kvm.sregs, sizeof(kvm.sregs)); break;
 	case KVM_GET_VCPU_EVENTS: memset(arg, 0, sizeof(struct kvm_vcpu_events)); break;
 	case KVM_GET_REGS:
@@ -168,9 +189,38 @@ static void registers_set(struct unit *u)
 	}
 }
 
+/* An access to the local APIC in the kernel does not come back, except for the EOI. */
+static void apic(struct unit *u)
+{
+	struct kvm_userspace_memory_region r = {
+		.memory_size = MEMORY, .userspace_addr = (uintptr_t)kvm.memory,
+	};
+	unsigned int i;
+
+	for (i = NO_APIC; i <= LEVEL; i++) {
+		if (!start(u, "a local APIC"))
+			return;
+		kvm.apic = i;
+		kvm.sregs.ds.base = APIC_EOI;
+		EXPECT_EQ(u, 0, ioctl(VM, KVM_SET_USER_MEMORY_REGION, &r));
+		if (i == NO_APIC) {
+			expect_run(u, KVM_EXIT_MMIO);
+			EXPECT_EQ(u, APIC_EOI, kvm.run->mmio.phys_addr);
+		} else if (i == LEVEL) {
+			expect_run(u, KVM_EXIT_IOAPIC_EOI);
+			EXPECT_EQ(u, VECTOR, kvm.run->eoi.vector);
+		}
+		expect_run(u, KVM_EXIT_HLT);
+		EXPECT_EQ(u, i == NO_APIC ? 0 : 0xb0, kvm.access.offset);
+		EXPECT_EQ(u, i == NO_APIC ? 0 : LIKEX_LAPIC_WRITE, kvm.access.flags);
+		stop();
+	}
+}
+
 void unit_preload(struct unit *u)
 {
 	memory(u, "a memory slot", KVM_SET_USER_MEMORY_REGION);
 	memory(u, "a memory slot of KVM_SET_USER_MEMORY_REGION2", _IOW(KVMIO, 0x49, struct region2));
 	registers_set(u);
+	apic(u);
 }
