@@ -42,6 +42,12 @@ MODES = ("x2apic", "xapic")
 COUNTS = (1, 2)
 APPEND = "earlyprintk=serial,ttyS0,115200,keep"
 
+# Linux with 8259s and an 8254 in user space: without a local APIC, or with their output at LINT0 of one.
+# The guest uses a timer of the local APIC only if none of these words forbids it.
+VIRTUAL_WIRE = "nolapic_timer lapic=notscdeadline"
+PIC_MODES = {"none": "nolapic", "x2apic": VIRTUAL_WIRE, "xapic": VIRTUAL_WIRE}
+SLEEPS = 20
+
 _BOOTS = {}
 
 
@@ -128,11 +134,11 @@ def broadwell(t):
     _part(t, BROADWELL)
 
 
-def guest_files(t):
-    """Return what boots a Linux guest: the VMM with its libraries, the kernel, the initramfs."""
+def guest_files(t, program="linux"):
+    """Return what boots a Linux guest: a VMM of the examples with its libraries; the kernel, the initramfs."""
     guest_kernel = kernel.build("guest")
     lib.build(t, folder="examples")
-    vmm, folder = BUILD / "tools" / "examples" / "linux", t.results
+    vmm, folder = BUILD / "tools" / "examples" / program, t.results
     folder.mkdir(parents=True, exist_ok=True)
     archive = Archive()
     archive.file("init", image.tools() / "guest-init")
@@ -143,29 +149,55 @@ def guest_files(t):
     return [vmm, *image.shared(vmm)], [guest_kernel.stripped(folder / "guest-vmlinux"), folder / "guest.cpio"]
 
 
-def _linux(t, model):
-    vmm, parts = guest_files(t)
+def _boot_linux(t, model, program, wanted):
+    """Boot Linux by a VMM of the examples, on KVM and on LiKeX; return the steps.
+
+    wanted: {(words of the VMM): (words of the guest's kernel, line of its init)}.
+    """
+    vmm, parts = guest_files(t, program)
     built = kernel.build("host")
     steps = [machine.Step("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
     for device in ("kvm", "likex"):
-        steps += [machine.Step(f"{device} {mode} {count}",
-                               [*image.run_shared(vmm), f"/dev/{device}", str(count), mode,
-                                *[f"/tests/{path.name}" for path in parts], APPEND])
-                  for mode in MODES for count in COUNTS]
+        steps += [machine.Step(" ".join([device, *words]),
+                               [*image.run_shared(vmm), f"/dev/{device}", *words,
+                                *[f"/tests/{path.name}" for path in parts], APPEND, *append.split()])
+                  for words, (append, _) in wanted.items()]
     target = machine.for_kernel(built, cpus=2, model=model)
-    outcome = t.boot_once(target, built, image.base(built, [*vmm, *parts]), steps, BUILD / "run" / f"linux-{model}",
+    outcome = t.boot_once(target, built, image.base(built, [*vmm, *parts]), steps, BUILD / "run" / f"{program}-{model}",
                           append=_append(target), limit=900)
     for step in steps[1:]:
-        device, mode, count = step.name.split()
-        said = _said(step)
+        device, *words = step.name.split()
+        said, line = _said(step), wanted[tuple(words)][1]
         if "KVM_CAP_SPLIT_IRQCHIP: " in said:
             raise Skip(f"/dev/{device}: KVM_CAP_SPLIT_IRQCHIP is 0")
-        others = int(count) - 1
-        want = f"guest-init: cpus {count}, {mode}, early 0, wakes {others * 200}, changes {others * 100}"
-        t.check(want in said and step.status == 0, f"{step.name}: exit status {step.status}, not {want!r}:\n{said[-3000:]}")
-        t.note(f"{step.name}: {want}")
+        t.check(line in said and step.status == 0, f"{step.name}: exit status {step.status}, not {line!r}:\n{said[-3000:]}")
+        t.note(f"{step.name}: {line}")
     outcome.require_done()
     t.check(not outcome.reports(), "the kernel complains: " + "; ".join(outcome.reports()[:3]))
+    return steps[1:]
+
+
+def _init_says(mode, count):
+    others = count - 1
+    return f"guest-init: cpus {count}, {mode}, early 0, wakes {others * 200}, changes {others * 100}"
+
+
+def _linux(t, model):
+    _boot_linux(t, model, "linux", {(str(count), mode): ("", _init_says(mode, count)) for mode in MODES for count in COUNTS})
+
+
+def _linux_pic(t, model):
+    # Without a local APIC, the guest finds no x2APIC either.
+    modes = {(mode,): (f"noapic acpi=off {word}", _init_says("xapic" if mode == "none" else mode, 1))
+             for mode, word in PIC_MODES.items()}
+    for step in _boot_linux(t, model, "linux-pic", modes):
+        found = re.search(r"^linux-pic: (\d+) interrupts, (\d+) windows, (\d+) halts$", step.text, re.MULTILINE)
+        t.check(found, f"{step.name}: the VMM does not tell its counts:\n{_said(step)[-3000:]}")
+        interrupts, windows, halts = map(int, found.groups())
+        t.note(f"{step.name}: {found[0]}")
+        t.check(interrupts >= SLEEPS, f"{step.name}: {interrupts} interrupts for {SLEEPS} sleeps")
+        t.check(windows, f"{step.name}: no interrupt had to wait for its window")
+        t.check(bool(halts) == step.name.endswith(" none"), f"{step.name}: {halts} halts in user space")
 
 
 @test("irq.linux", lane="irq-linux")
@@ -179,3 +211,16 @@ def linux_models(t):
     "irq.linux on the other processor models."
     _linux(t, guest.LEAN)
     _linux(t, BROADWELL)
+
+
+@test("irq.linux-pic", lane="irq-linux")
+def linux_pic(t):
+    "Linux with 8259s and an 8254 in user space: without a local APIC, and as ExtINT at LINT0 of one; on KVM and on LiKeX."
+    _linux_pic(t, guest.NEWEST)
+
+
+@test("irq.linux-pic-models", exhaustive=True, lane="irq-linux")
+def linux_pic_models(t):
+    "irq.linux-pic on the other processor models."
+    _linux_pic(t, guest.LEAN)
+    _linux_pic(t, BROADWELL)
