@@ -17,7 +17,7 @@ from . import guest, lib
 
 PROGRAMS = ("irq_lapic", "irq_deliver", "irq_timer", "irq_ipis", "irq_save", "irq_fuzz")
 BROADWELL = "broadwell_ult"
-# What counts are divided by in an ordinary run, on LiKeX and the newest model: a few thousand wake-ups, a hundred saves.
+# Divisors of counts in an ordinary run, on LiKeX and the newest model: a few thousand wake-ups, a hundred saves.
 ORDINARY = {"irq_ipis": 5, "irq_save": 10}
 SMALLER = 20
 

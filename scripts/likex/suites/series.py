@@ -227,6 +227,14 @@ def _at(commit, tree, out, value, log):
     kernel.configure(tree, out, ("host", fragment), log)
 
 
+def _step(commit, tree, out, log, configured):
+    """Check out a commit with LiKeX as a module; configure it unless it has the Kconfig of another one."""
+    if configured and not series.git("diff", "--name-only", configured, commit, "--", "*Kconfig*", tree=tree):
+        series.git("checkout", "-q", "--detach", commit, tree=tree)
+    else:
+        _at(commit, tree, out, "m", log)
+
+
 @functools.lru_cache
 def _made_by(*makers):
     """Return a hash over how kernels are built here, and judged: by these tools and functions, and configurations."""
@@ -249,7 +257,7 @@ def build_each(t):
     for path in (out / "arch/x86/likex", out / "virt/likex"):
         shutil.rmtree(path, ignore_errors=True)
     built, configured = 0, None
-    made_by = _made_by("gcc", "ld", "sparse", build_each, _own_folders, _touched, _kconfig, _at)
+    made_by = _made_by("gcc", "ld", "sparse", build_each, _own_folders, _touched, _kconfig, _at, _step)
     for commit, name in _commits():
         # The owner's patches touch headers that all of KVM includes: minutes that not every run has.
         if not (t.exhaustive or "LiKeX" in name):
@@ -258,10 +266,7 @@ def build_each(t):
         if passed and passed.exists():
             continue
         built += 1
-        if configured and not series.git("diff", "--name-only", configured, commit, "--", "*Kconfig*", tree=tree):
-            series.git("checkout", "-q", "--detach", commit, tree=tree)
-        else:
-            _at(commit, tree, out, "m", log)
+        _step(commit, tree, out, log, configured)
         configured = commit
         command = ["make", "-s", "-C", tree, f"O={out}", "-j2", "CC=ccache gcc", "HOSTCC=ccache gcc"]
         strict, touched = ["W=1", "C=1", "CHECK=sparse"], _touched(tree, commit)
@@ -393,16 +398,34 @@ def link_kvm(t):
             _link(t, value, kvm)
 
 
-@test("series.each-configuration", exhaustive=True)
-def each_configuration(t):
-    """At each patch the whole kernel links with LiKeX built in, as a module, and off."""
+@test("series.each-part", exhaustive=True)
+def each_part(t):
+    """At the end of each part the whole kernel links with LiKeX built in, as a module, and off."""
     tree, out, log = series.worktree("steps", series.BASE), BUILD / "kernel" / "steps", "kernel-steps.log"
-    for commit, name in _commits():
+    series.make()
+    for part, _, last in parts.ranges():
         for value in "ymn":
-            _at(commit, tree, out, value, log)
-            kernel.make(tree, out, "bzImage", "modules", what=f"{name[:4]} ({value})", log=log)
+            _at(last, tree, out, value, log)
+            kernel.make(tree, out, "bzImage", "modules", what=f"the part {part}, LiKeX={value}", log=log)
             if not _own_folders(tree):
                 break
+
+
+@test("series.each-module", exhaustive=True)
+def each_module(t):
+    """At each of LiKeX's patches its modules link: modpost finds every symbol that they use."""
+    tree, out, log = series.worktree("steps", series.BASE), BUILD / "kernel" / "steps", "kernel-steps.log"
+    configured, linked = None, 0
+    for commit, name in _commits():
+        if not series.git("ls-tree", commit, "arch/x86/likex/Makefile", tree=tree):
+            continue
+        _step(commit, tree, out, log, configured)
+        if not configured or _touched(tree, commit):
+            kernel.make(tree, out, "bzImage", "modules", what=f"the kernel at {name[:4]}", log=log)
+        modules = re.findall(r"^obj-\S+ \+= (likex[\w-]*)\.o$", (tree / "arch/x86/likex/Makefile").read_text(), re.MULTILINE)
+        kernel.make(tree, out, *[f"arch/x86/likex/{module}.ko" for module in modules], what=name[:4], log=log)
+        configured, linked = commit, linked + 1
+    t.note(f"{linked} patches")
 
 
 @test("series.bisect", exhaustive=True, lane=ALONE)
