@@ -4,27 +4,33 @@
  *
  *   LD_PRELOAD=liblikex-preload.so vmm ...
  *
- * It changes what KVM_RUN does, and nothing else: an exit that needs an
- * instruction decoded comes back as KVM_EXIT_MMIO or KVM_EXIT_IO, and an access
- * to LiKeX's local APIC does not come back. To do that
- * it has to know a VM's memory and vCPUs, so it looks on as they are created
- * and set up; those calls go to the kernel as they are.
+ * It changes what KVM_RUN does: an exit that needs an instruction decoded comes back
+ * as KVM_EXIT_MMIO or KVM_EXIT_IO. An access to LiKeX's local APIC does not come back,
+ * nor does a write to memory that signals an eventfd. The kernel has such eventfds for
+ * ports only, so KVM_IOEVENTFD and its capabilities are completed here. To do that the
+ * library has to know a VM's memory and vCPUs, so it looks on as they are created,
+ * set up and closed; those calls go to the kernel as they are.
  *
  * For programs that use the C library's ioctl(), with KVM's three descriptors
  * (/dev/kvm, or /dev/likex-kvm in its place). A descriptor that was duplicated
- * or came from another process is not recognised: it is passed through.
+ * or came from another process is not recognised: it is passed through. After a fork
+ * the VMs are the parent's, as in the kernel.
  */
+#include "ioeventfd.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <likex/vcpu.h>
 #include <linux/likex.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /*
  * KVM_SET_USER_MEMORY_REGION2, by a name of our own: headers may be older. Of
@@ -44,28 +50,35 @@ struct memory_region2 {
 #define APIC_PAGE	0xfee00000ull
 #define APIC_SIZE	0x1000ull
 
+/* Descriptors below this that are neither a VM nor a vCPU are closed without a lock. */
+#define MARKS 65536
+
 typedef int (*ioctl_fn)(int fd, unsigned long request, ...);
+typedef int (*close_fn)(int fd);
 
 struct slot {
 	struct slot *next;
 	struct kvm_userspace_memory_region region;
 };
 
-/* One VM. Freed with its last vCPU, once its descriptor means another. */
+/* One VM. Freed with its last vCPU, once its descriptor is closed. */
 struct vm {
 	struct vm *next;
-	int fd;			/* -1: the number has been used again */
+	int fd;			/* -1: closed */
 	unsigned int vcpus;
 	size_t run_size;
 	uint64_t sync_regs;
 	pthread_rwlock_t lock;	/* @slots */
 	struct slot *slots;
 	volatile uint64_t generation;	/* of @slots */
+	bool ports_only;	/* the kernel has eventfds for ports, and none for memory */
+	struct ioeventfds ioeventfds;
 };
 
 struct vcpu {
 	struct vcpu *next;
 	int fd;
+	_Atomic unsigned int refs;	/* the list's, and each KVM_RUN's */
 	struct vm *vm;
 	struct kvm_run *run;
 	struct likex_vcpu *likex;
@@ -80,6 +93,7 @@ static struct {
 	pthread_rwlock_t lock;	/* the lists, not what is in them */
 	struct vm *vms;
 	struct vcpu *vcpus;
+	_Atomic bool marks[MARKS];	/* descriptors of the two lists */
 } all = { .lock = PTHREAD_RWLOCK_INITIALIZER };
 
 static ioctl_fn next_ioctl(void)
@@ -94,6 +108,26 @@ static ioctl_fn next_ioctl(void)
 		next = fn;
 	}
 	return fn;
+}
+
+static close_fn next_close(void)
+{
+	static _Atomic(close_fn) next;
+	close_fn fn = next;
+	void *symbol;
+
+	if (!fn) {
+		symbol = dlsym(RTLD_NEXT, "close");
+		memcpy(&fn, &symbol, sizeof(fn));
+		next = fn;
+	}
+	return fn;
+}
+
+static void mark(int fd, bool on)
+{
+	if (fd < MARKS)
+		all.marks[fd] = on;
 }
 
 static void *guest_memory(void *ctx, uint64_t gpa, bool write)
@@ -121,7 +155,8 @@ static void *guest_memory(void *ctx, uint64_t gpa, bool write)
 static int kernel_run(void *handle)
 {
 	const struct likex_handle *h = handle;
-	int r = next_ioctl()(h->fd, KVM_RUN, 0UL);
+	int fd = __atomic_load_n(&h->fd, __ATOMIC_RELAXED);
+	int r = next_ioctl()(fd, KVM_RUN, 0UL);
 
 	return r < 0 ? -errno : r;
 }
@@ -129,7 +164,8 @@ static int kernel_run(void *handle)
 static int kernel_ioctl(void *handle, unsigned long cmd, void *arg)
 {
 	const struct likex_handle *h = handle;
-	int r = next_ioctl()(h->fd, cmd, arg);
+	int fd = __atomic_load_n(&h->fd, __ATOMIC_RELAXED);
+	int r = next_ioctl()(fd, cmd, arg);
 
 	return r < 0 ? -errno : r;
 }
@@ -171,17 +207,16 @@ static void vm_free(struct vm *vm)
 		vm->slots = s->next;
 		free(s);
 	}
+	ioeventfds_free(&vm->ioeventfds);
 	pthread_rwlock_destroy(&vm->lock);
 	free(vm);
 }
 
-static void vcpu_free(struct vcpu *v)
+/* Call with the lists' lock for writing. */
+static void vcpu_put(struct vcpu *v)
 {
-	struct vcpu **at;
-
-	for (at = &all.vcpus; *at != v; at = &(*at)->next)
-		;
-	*at = v->next;
+	if (--v->refs)
+		return;
 	likex_vcpu_free(v->likex);
 	if (v->run)
 		munmap(v->run, v->vm->run_size);
@@ -190,37 +225,104 @@ static void vcpu_free(struct vcpu *v)
 	free(v);
 }
 
-/* A number that the kernel hands out anew no longer means what it did. */
+static struct vcpu *vcpu_get(int fd)
+{
+	struct vcpu *v;
+
+	pthread_rwlock_rdlock(&all.lock);
+	v = vcpu_find(fd);
+	if (v)
+		v->refs++;
+	pthread_rwlock_unlock(&all.lock);
+	return v;
+}
+
+/* The end of a run. The list has a reference of its own, unless the vCPU was closed meanwhile. */
+static void vcpu_ran(struct vcpu *v)
+{
+	unsigned int refs = v->refs;
+
+	while (refs > 1)
+		if (atomic_compare_exchange_weak(&v->refs, &refs, refs - 1))
+			return;
+	pthread_rwlock_wrlock(&all.lock);
+	vcpu_put(v);
+	pthread_rwlock_unlock(&all.lock);
+}
+
+static void vcpu_forget(struct vcpu *v)
+{
+	struct vcpu **at;
+
+	for (at = &all.vcpus; *at != v; at = &(*at)->next)
+		;
+	*at = v->next;
+	/* A thread that runs it goes on no further than this exit: the number gets another meaning. */
+	__atomic_store_n(&v->handle.fd, -1, __ATOMIC_RELAXED);
+	vcpu_put(v);
+}
+
+/*
+ * The descriptor is closed, or was, by a call that the library does not see. Call with the
+ * lists' lock for writing.
+ */
 static void forget(int fd)
 {
 	struct vcpu *v = vcpu_find(fd);
 	struct vm *vm = vm_find(fd);
 
 	if (v)
-		vcpu_free(v);
+		vcpu_forget(v);
 	if (vm) {
 		vm->fd = -1;
 		vm_free(vm);
 	}
+	mark(fd, false);
 }
 
-static void vm_created(int system, int fd)
+/*
+ * True if the kernel has eventfds for ports, and none for memory. It says so in a way of
+ * its own: KVM_IOEVENTFD is there, and its capability, which promises both, is 0.
+ */
+static bool ports_only(int vm)
+{
+	struct kvm_ioeventfd none = { .len = 1, .fd = -1, .flags = KVM_IOEVENTFD_FLAG_PIO };
+
+	return !next_ioctl()(vm, KVM_CHECK_EXTENSION, (unsigned long)KVM_CAP_IOEVENTFD) &&
+	       next_ioctl()(vm, KVM_IOEVENTFD, &none) < 0 && errno == EBADF;
+}
+
+static struct vm *vm_new(int system, int fd)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 	int size, sync;
 
+	if (!vm)
+		return NULL;
+	if (ioeventfds_init(&vm->ioeventfds)) {
+		free(vm);
+		return NULL;
+	}
+	size = next_ioctl()(system, KVM_GET_VCPU_MMAP_SIZE, 0UL);
+	sync = next_ioctl()(system, KVM_CHECK_EXTENSION, (unsigned long)KVM_CAP_SYNC_REGS);
+	vm->fd = fd;
+	vm->run_size = size > 0 ? size : 0;
+	vm->sync_regs = sync > 0 ? sync : 0;
+	vm->ports_only = ports_only(fd);
+	pthread_rwlock_init(&vm->lock, NULL);
+	return vm;
+}
+
+static void vm_created(int system, int fd)
+{
+	struct vm *vm = vm_new(system, fd);
+
 	pthread_rwlock_wrlock(&all.lock);
 	forget(fd);
 	if (vm) {
-		size = next_ioctl()(system, KVM_GET_VCPU_MMAP_SIZE, 0UL);
-		sync = next_ioctl()(system, KVM_CHECK_EXTENSION,
-				    (unsigned long)KVM_CAP_SYNC_REGS);
-		vm->fd = fd;
-		vm->run_size = size > 0 ? size : 0;
-		vm->sync_regs = sync > 0 ? sync : 0;
-		pthread_rwlock_init(&vm->lock, NULL);
 		vm->next = all.vms;
 		all.vms = vm;
+		mark(fd, true);
 	}
 	pthread_rwlock_unlock(&all.lock);
 }
@@ -235,11 +337,13 @@ static void vcpu_created(int vm_fd, int fd)
 	vm = vm_find(vm_fd);
 	if (vm && v) {
 		v->fd = fd;
+		v->refs = 1;
 		v->handle.fd = fd;
 		v->vm = vm;
 		vm->vcpus++;
 		v->next = all.vcpus;
 		all.vcpus = v;
+		mark(fd, true);
 	} else {
 		free(v);
 	}
@@ -288,6 +392,18 @@ static void memory_set(int vm_fd, const struct kvm_userspace_memory_region *r)
 	pthread_rwlock_unlock(&all.lock);
 }
 
+/* A write that signals an eventfd is done by that; all else is the program's. */
+static int device(void *ctx, struct likex_io *io)
+{
+	struct vm *vm = ctx;
+	uint64_t value = 0;
+
+	if (io->space != LIKEX_SPACE_MMIO || !io->write)
+		return 1;
+	memcpy(&value, io->data, io->len);
+	return !ioeventfd_signal(&vm->ioeventfds, io->addr, io->len, value);
+}
+
 /* Made at the first run, when the program has asked for nothing more. */
 static bool vcpu_ready(struct vcpu *v)
 {
@@ -295,7 +411,7 @@ static bool vcpu_ready(struct vcpu *v)
 		.size = sizeof(config),
 		.ops = &kernel_ops, .handle = &v->handle, .map = guest_memory,
 		.ctx = v->vm, .generation = &v->vm->generation,
-		.sync_regs = v->vm->sync_regs,
+		.sync_regs = v->vm->sync_regs, .io = device,
 	};
 	void *run;
 
@@ -305,6 +421,8 @@ static bool vcpu_ready(struct vcpu *v)
 		   v->fd, 0);
 	if (run == MAP_FAILED)
 		return false;
+	/* Else the VM would live as long as a child. */
+	madvise(run, v->vm->run_size, MADV_DONTFORK);
 	config.run = run;
 	v->run = run;
 	v->likex = likex_vcpu_new(&config);
@@ -342,17 +460,19 @@ static bool apic_access(struct vcpu *v)
 
 static int vcpu_run(int fd, void *arg)
 {
-	struct vcpu *v;
+	struct vcpu *v = arg ? NULL : vcpu_get(fd);
 	int r;
 
-	pthread_rwlock_rdlock(&all.lock);
-	v = vcpu_find(fd);
-	pthread_rwlock_unlock(&all.lock);
-	if (!v || arg || !vcpu_ready(v))
+	if (!v)
 		return next_ioctl()(fd, KVM_RUN, arg);
-	do
-		r = likex_vcpu_run(v->likex);
-	while (!r && apic_access(v));
+	if (vcpu_ready(v)) {
+		do
+			r = likex_vcpu_run(v->likex);
+		while (!r && apic_access(v));
+	} else {
+		r = kernel_run(&v->handle);
+	}
+	vcpu_ran(v);
 	if (r >= 0)
 		return r;
 	errno = -r;
@@ -369,6 +489,86 @@ static void registers_set(int fd)
 	if (v && v->likex)
 		likex_vcpu_invalidate(v->likex);
 	pthread_rwlock_unlock(&all.lock);
+}
+
+/* Return 0 if the kernel takes a descriptor for an eventfd, else a negative errno. */
+static int eventfd_check(int vm, int fd)
+{
+	/* No write has such a value, so the removal finds nothing. */
+	struct kvm_ioeventfd args = {
+		.datamatch = ~0ull, .addr = 0xffff, .len = 1, .fd = fd,
+		.flags = KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DATAMATCH |
+			 KVM_IOEVENTFD_FLAG_DEASSIGN,
+	};
+
+	if (next_ioctl()(vm, KVM_IOEVENTFD, &args) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+static int ioeventfd_memory(struct vm *vm, const struct kvm_ioeventfd *args)
+{
+	bool remove = args->flags & KVM_IOEVENTFD_FLAG_DEASSIGN;
+	int r = remove ? 0 : ioeventfd_check(args);
+
+	if (!r)
+		r = eventfd_check(vm->fd, args->fd);
+	if (r)
+		return r;
+	return remove ? ioeventfd_deassign(&vm->ioeventfds, args) :
+			ioeventfd_assign(&vm->ioeventfds, args);
+}
+
+/* KVM_IOEVENTFD. The kernel has the first word, and says -EINVAL for what it leaves to us. */
+static int ioeventfd(int fd, const struct kvm_ioeventfd *args)
+{
+	const uint32_t ours = KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN;
+	int r = next_ioctl()(fd, KVM_IOEVENTFD, args);
+	struct vm *vm;
+
+	if (r >= 0 || errno != EINVAL || (args->flags & ~ours))
+		return r;
+	pthread_rwlock_rdlock(&all.lock);
+	vm = vm_find(fd);
+	r = vm && vm->ports_only ? ioeventfd_memory(vm, args) : -EINVAL;
+	pthread_rwlock_unlock(&all.lock);
+	if (!r)
+		return 0;
+	errno = -r;
+	return -1;
+}
+
+/* KVM_CHECK_EXTENSION of eventfds: 1 where the kernel and this library together have all. */
+static int ioeventfd_promised(int fd)
+{
+	int vm;
+	bool ours;
+
+	if (ports_only(fd))
+		return 1;
+	/* The device itself cannot be asked for ioctls of a VM. */
+	vm = next_ioctl()(fd, KVM_CREATE_VM, 0UL);
+	if (vm < 0)
+		return 0;
+	ours = ports_only(vm);
+	next_close()(vm);
+	return ours;
+}
+
+static int check_extension(int fd, unsigned long cap)
+{
+	int r = next_ioctl()(fd, KVM_CHECK_EXTENSION, cap);
+
+	if (r)
+		return r;
+	switch (cap) {
+	case KVM_CAP_IOEVENTFD:
+	case KVM_CAP_IOEVENTFD_NO_LENGTH:
+	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
+		return ioeventfd_promised(fd);
+	default:
+		return 0;
+	}
 }
 
 static void look_on(int fd, unsigned long request, const void *arg, int result)
@@ -412,11 +612,66 @@ int ioctl(int fd, unsigned long request, ...)
 	va_end(args);
 	/* KVM's numbers; some programs pass them with the sign extended. */
 	request = (unsigned int)request;
-	if (request == KVM_RUN)
+	switch (request) {
+	case KVM_RUN:
 		return vcpu_run(fd, arg);
+	case KVM_IOEVENTFD:
+		return ioeventfd(fd, arg);
+	case KVM_CHECK_EXTENSION:
+		return check_extension(fd, (uintptr_t)arg);
+	}
 	r = next_ioctl()(fd, request, arg);
 	saved = errno;
 	look_on(fd, request, arg, r);
 	errno = saved;
 	return r;
+}
+
+__attribute__((visibility("default")))
+int close(int fd)
+{
+	/* First: as soon as it is closed, the number can be another thread's. */
+	if (fd >= 0 && (fd >= MARKS || all.marks[fd])) {
+		pthread_rwlock_wrlock(&all.lock);
+		forget(fd);
+		pthread_rwlock_unlock(&all.lock);
+	}
+	return next_close()(fd);
+}
+
+static void before_fork(void)
+{
+	pthread_rwlock_wrlock(&all.lock);
+}
+
+static void after_fork(void)
+{
+	pthread_rwlock_unlock(&all.lock);
+}
+
+/*
+ * The VMs are the parent's, whose threads had locks, so the memory that describes them is
+ * left as it is. The kernel has not copied the run areas.
+ */
+static void in_child(void)
+{
+	const struct vcpu *v;
+	const struct vm *vm;
+
+	for (v = all.vcpus; v; v = v->next)
+		mark(v->fd, false);
+	for (vm = all.vms; vm; vm = vm->next) {
+		if (vm->fd >= 0)
+			mark(vm->fd, false);
+		ioeventfds_close(&vm->ioeventfds);
+	}
+	all.vcpus = NULL;
+	all.vms = NULL;
+	pthread_rwlock_init(&all.lock, NULL);
+}
+
+__attribute__((constructor))
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, in_child);
 }

@@ -203,6 +203,29 @@ def preload(t):
     note_lines(t, done.stdout, r"accesses")
 
 
+@test("lib.preload-ioeventfd")
+def preload_ioeventfd(t):
+    """Eventfds for memory: on /dev/likex-kvm under the preload library as on KVM, of each length, and changed under fire."""
+    tool, tools = program(t, "ioeventfd"), pathlib.Path(t.build) / "tools"
+    build(t, folder="preload")
+    library = tools / "preload/liblikex-preload.so"
+    loader, *libraries = image.shared(tool)
+    command = [f"/tests/{loader.name}", "--library-path", "/tests"]
+    steps = [machine.Step("load", ["sh", "-c", "modprobe kvm_intel && modprobe likex"]),
+             machine.Step("kvm", [*command, "/tests/ioeventfd"]),
+             machine.Step("likex-kvm", [*command, "--preload", f"/tests/{library.name}", "/tests/ioeventfd", "--device",
+                                        "/dev/likex-kvm"])]
+    built = kernel.build("host")
+    initrd = image.base(built, [tool, library, *dict.fromkeys([loader, *libraries, *image.shared(library)])])
+    target = machine.for_kernel(built, cpus=2)
+    outcome = machine.boot(target, built, initrd, steps, t.results / "run", limit=300).require_done()
+    for one in steps:
+        said = (one.out + one.err).decode(errors="replace")
+        t.check(one.status == 0, f"{one.name}: exit status {one.status}\n{said}")
+        note_lines(t, said, r"^storm", r"rows, ")
+    t.check(not outcome.reports(), "the kernel complains:\n" + "\n".join(outcome.reports()))
+
+
 @test("lib.example")
 def example(t):
     """The example is under 100 lines, and runs a guest with a device."""
@@ -456,10 +479,10 @@ def build_all(t):
     flags = t.run(["pkg-config", "--cflags", "--libs", "liblikex"],
                   env={"PKG_CONFIG_PATH": str(root / "usr/lib/pkgconfig")}).stdout.split()
     t.check("-llikex" in flags, f"pkg-config says {' '.join(flags)}")
-    pages = root / "usr/share/man/man3"
-    undescribed = {name.split("@")[0] for name in names} - {page.stem for page in pages.iterdir()}
+    pages = [*(root / "usr/share/man/man3").iterdir(), t.top / "tools/preload/liblikex-preload.7"]
+    undescribed = {name.split("@")[0] for name in names} - {page.stem for page in pages}
     t.check(not undescribed, f"without a man page: {' '.join(sorted(undescribed))}")
-    for page in sorted(pages.iterdir()):
+    for page in sorted(pages):
         said = t.run(["man", "--warnings", "-l", "-Tutf8", page], env={"MANPATH": str(root / "usr/share/man"),
                                                                        "MANROFFSEQ": "", "LC_ALL": "C.UTF-8"}).stdout
         t.check(page.stem in said.split("DESCRIPTION")[0], f"{page.name} does not name {page.stem}")
