@@ -7,61 +7,52 @@ same program runs on KVM in the same boot.
 
 import pathlib
 
-from .. import image, kernel, machine, packages, series
+from .. import image, kernel, machine, packages, program, series
 from ..base import BUILD
 from ..suite import Skip, test
-from . import guest, irq, lib
+from . import guest, irq
 
 QEMU = pathlib.Path("/usr/bin/qemu-system-x86_64-microvm")
 # No device but the serial port; the local APIC is in the kernel, the IOAPIC in QEMU.
 QEMU_MACHINE = "microvm,accel=kvm,kernel-irqchip=split,pic=off,pit=off,rtc=off"
 QEMU_WORDS = ("-L", "/tests", "-M", QEMU_MACHINE, "-cpu", "host", "-m", "96", "-nodefaults", "-no-user-config",
               "-nographic", "-serial", "stdio", "-no-reboot")
-FIRMWARE = ("/usr/share/seabios/bios-microvm.bin", "/usr/share/qemu/linuxboot_dma.bin", "/usr/share/qemu/pvh.bin")
-
-# Each in a mount namespace of its own, so that the next program finds KVM at /dev/kvm.
-ON_LIKEX = 'mount --bind /dev/likex-kvm /dev/kvm && exec "$0" "$@"'
+FIRMWARE = tuple(map(pathlib.Path, ("/usr/share/seabios/bios-microvm.bin", "/usr/share/qemu/linuxboot_dma.bin",
+                                    "/usr/share/qemu/pvh.bin")))
 
 _BOOTS = {}
 
 
-def _files(t):
-    """Return what QEMU and its guest need in the machine, and the library to preload."""
+def _added(t):
+    """Return what QEMU and its guest need in the machine."""
     packages.need("qemu")
-    lacking = [path for path in (QEMU, *map(pathlib.Path, FIRMWARE)) if not path.exists()]
+    lacking = [path for path in (QEMU, *FIRMWARE) if not path.exists()]
     if lacking:
         raise Skip(f"Debian's QEMU has no {lacking[0]} here")
-    lib.build(t, folder="preload")
-    preload = BUILD / "tools" / "preload" / "liblikex-preload.so"
     _, parts = irq.guest_files(t)
-    libraries = dict.fromkeys([*image.shared(QEMU), *image.shared(preload)])
-    return [QEMU, *libraries], [preload, *map(pathlib.Path, FIRMWARE), *parts]
+    return program.archive([(QEMU, f"bin/{QEMU.name}"), *((path, f"tests/{path.name}") for path in (*FIRMWARE, *parts))],
+                           kvm_program=True)
 
 
-def _qemu(files, device, cpus, mode):
+def _qemu(device, cpus, mode):
     """Return the step that boots the guest with so many processors in a mode of the local APIC."""
-    loader, *path, program = image.run_shared(files)
-    preload = ["--preload", "/tests/liblikex-preload.so"] if device != "kvm" else []
     append = f"console=ttyS0 {irq.APPEND} panic=-1 reboot=t{' nox2apic' * (mode == 'xapic')}"
-    command = [loader, *path, *preload, program, *QEMU_WORDS, "-smp", f"{cpus},sockets={cpus}", "-kernel",
-               "/tests/guest-vmlinux", "-initrd", "/tests/guest.cpio", "-append", append]
-    if device != "kvm":
-        command = ["unshare", "-m", "sh", "-c", ON_LIKEX, *command]
-    return guest.marked(f"qemu {device} {cpus} {mode}", command)
+    command = [QEMU.name, *QEMU_WORDS, "-smp", f"{cpus},sockets={cpus}", "-kernel", "/tests/guest-vmlinux",
+               "-initrd", "/tests/guest.cpio", "-append", append]
+    return guest.marked(f"qemu {device} {cpus} {mode}", command if device == "kvm" else program.on_likex(command))
 
 
 def _boot(t, model):
     if model not in _BOOTS:
         if "LIKEX_KVM_COMPAT" not in (series.make() / "arch/x86/likex/Kconfig").read_text():
             raise Skip("the series has no /dev/likex-kvm yet")
-        program, others = _files(t)
-        built = kernel.build("host")
+        added, built = _added(t), kernel.build("host")
         steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"]),
-                 _qemu(program, "kvm", 2, "x2apic")]
-        steps += [_qemu(program, "likex-kvm", cpus, mode) for cpus in (1, 2) for mode in irq.MODES]
+                 _qemu("kvm", 2, "x2apic")]
+        steps += [_qemu("likex-kvm", cpus, mode) for cpus in (1, 2) for mode in irq.MODES]
         target = machine.for_kernel(built, cpus=2, model=model, memory=768)
-        _BOOTS[model] = t.boot_once(target, built, image.base(built, [*program, *others]), steps,
-                                    BUILD / "run" / f"apps-{model}", limit=900)
+        _BOOTS[model] = t.boot_once(target, built, image.base(built) + added.bytes(), steps, BUILD / "run" / f"apps-{model}",
+                                    limit=900)
     return _BOOTS[model]
 
 

@@ -12,6 +12,7 @@ import time
 from .. import emulator, image, kernel, machine, suite
 from ..base import Fail, TOP, end
 from ..suite import Skip, test
+from . import lib
 
 # An object is a leak for kmemleak when two scans found it alike, and older than five seconds. Once it is out of memory
 # it refuses to scan, and has nothing to say.
@@ -275,6 +276,75 @@ def usage(t):
     t.check("needs a terminal" in said, said)
 
 
+GREET_C = 'const char *greet(void) { return "linked"; }'
+SHARED = ("-shared", "-fPIC", "-Wl,-soname,libgreet.so")
+MAIN_C = """\
+#include <stdio.h>
+const char *greet(void);
+int main(void) { return puts(greet()) < 0; }
+"""
+
+
+def _compiled(t, name, source, *words):
+    """Compile a program, or a library, for a test; return its path."""
+    folder = t.results / "own"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.c").write_text(source)
+    t.run(["gcc", "-o", folder / name, folder / f"{name}.c", *words])
+    return folder / name
+
+
+@test("machine.add")
+def add(t):
+    """scripts/run --add: a program runs with a library from a folder of its own; a file and a folder are where they should be."""
+    library = _compiled(t, "libgreet.so", GREET_C, *SHARED)
+    main = _compiled(t, "greet", MAIN_C, library, "-Wl,-rpath,$ORIGIN")
+    folder = t.results / "own" / "folder"
+    (folder / "deep").mkdir(parents=True, exist_ok=True)
+    (folder / "deep" / "file=1").write_text("deep\n")
+    status, out, err = _script(t, "--memory", "192", "--add", str(main), f"{folder / 'deep' / 'file=1'}=/data/", "--add", str(folder),
+                               "--", "sh", "-c", "greet; cat /data/file=1 /folder/deep/file=1; cat /proc/meminfo")
+    t.check(status == 0, f"exit status {status}: {err}")
+    t.check(out.startswith("linked\ndeep\ndeep\n"), f"it printed {out!r}")
+    total = int(out.split("MemTotal:")[1].split()[0])
+    t.check(128 << 10 < total < 192 << 10, f"of 192 MB of memory there are {total} KB")
+
+
+@test("machine.add-usage")
+def add_usage(t):
+    """Wrong files for --add, and --kvm-program without a command, get one clear line and an exit status of 2."""
+    library = _compiled(t, "libgreet.so", GREET_C, *SHARED)
+    lost = _compiled(t, "lost", MAIN_C, library)
+    library.unlink()
+    wrong = [(["--add", "/no/such"], "there is no /no/such"), (["--add", "/etc/passwd=/dev/x"], "/dev is the machine's own"),
+             (["--add", "/etc/passwd=init"], "/init is the machine's own"), (["--add", "/etc/passwd=../x"], "no path in the machine"),
+             (["--add", "/etc/passwd", "/etc/group=passwd"], "two files for /passwd"), (["--add"], "expected at least one"),
+             (["--add", str(lost)], "needs libgreet.so"), (["--kvm-program"], "--kvm-program needs a command"),
+             (["--memory", "1"], "--memory: 128 MB is the least")]
+    for words, want in wrong:
+        said = t.run([TOP / "scripts" / "run", *words], status=2).stdout
+        t.check(want in said and "Traceback" not in said, f"{' '.join(words)}: {said}")
+
+
+@test("machine.kvm-program")
+def kvm_program(t):
+    """scripts/run --kvm-program: a program for KVM has LiKeX at /dev/kvm and the library; a static one is told of."""
+    tool = lib.program(t, "kvm")
+    command = ["--add", str(tool), "--", "kvm", "--how", "plain"]
+    status, out, err = _script(t, "--kvm-program", *command)
+    t.check(status == 0 and out == "5 accesses, then exit 5\n", f"exit status {status}: {out!r} {err}")
+    t.check("statically" not in err, f"it takes {tool} for static: {err}")
+    status, out, err = _script(t, *command)
+    t.check(status == 1 and "exit 17" in out, f"without --kvm-program: exit status {status}: {out!r} {err}")
+    hello = t.build / "tools/machine/hello"
+    compare = "hello /dev/kvm && own=$(stat -c %t:%T /dev/likex-kvm) && [ $own = $(stat -c %t:%T /dev/kvm) ] && echo $LD_PRELOAD"
+    status, out, err = _script(t, "--add", f"{hello}=/bin/static", "--kvm-program", "--", "sh", "-c", compare)
+    t.check(status == 0 and out.endswith("guest halted\n/lib/liblikex-preload.so\n"), f"exit status {status}: {out!r} {err}")
+    t.check(f"{hello} is linked statically" in err, f"no word of the static program: {err}")
+    status, _, err = _script(t, "--machine", "qemu-tcg", "--kvm-program", "--", "true")
+    t.check(status == 125 and "there is no /dev/likex-kvm" in err, f"without VT-x: exit status {status}: {err}")
+
+
 AMD = """\
 processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -302,21 +372,34 @@ def test_report(t):
     t.check(said.endswith("0.0 100.0%  in all\n"), said)
 
 
-@test("machine.shell")
-def shell(t):
-    """scripts/run --shell is a console: a command typed there answers, and exit ends the machine."""
+def _console(talk, *words):
+    """Run scripts/run --shell and type; return what the console said, and the exit status."""
     ours, theirs = pty.openpty()
-    child = subprocess.Popen([str(TOP / "scripts" / "run"), "--shell", "--limit", "120"], cwd=TOP, stdin=theirs,
+    child = subprocess.Popen([str(TOP / "scripts" / "run"), "--shell", "--limit", "120", *words], cwd=TOP, stdin=theirs,
                              stdout=theirs, stderr=subprocess.STDOUT, start_new_session=True)
     os.close(theirs)
     try:
-        said = _converse(ours, [(b"likex# ", b"echo $((6 * 7))\n"), (b"\n42", b"exit 3\n")])
-        status = child.wait(timeout=60)
+        said = _converse(ours, talk)
+        return said, child.wait(timeout=60)
     finally:
         end(child)
         os.close(ours)
+
+
+@test("machine.shell")
+def shell(t):
+    """scripts/run --shell is a console: a command typed there answers, and exit ends the machine."""
+    said, status = _console([(b"likex# ", b"echo $((6 * 7))\n"), (b"\n42", b"exit 3\n")])
     t.check(b"42" in said, f"the console said {said[-300:]!r}")
     t.check(status == 3, f"exit status {status}, not 3: {said[-300:]!r}")
+
+
+@test("machine.kvm-program-shell")
+def kvm_program_shell(t):
+    """scripts/run --shell --kvm-program: a program for KVM that is started from the console runs on LiKeX."""
+    tool = lib.program(t, "kvm")
+    said, status = _console([(b"likex# ", b"kvm --how plain\n"), (b"accesses", b"exit\n")], "--kvm-program", "--add", str(tool))
+    t.check(b"5 accesses, then exit 5" in said and status == 0, f"exit status {status}: {said[-500:]!r}")
 
 
 def _converse(line, talk, limit=120):
