@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """LiKeX's module on a host: loading and unloading, and a host that cannot run it (host.spin: see guest.py)."""
 
+import pathlib
 import re
+import shutil
+import tempfile
 
 from .. import image, kernel, machine
 from ..suite import test
@@ -92,6 +95,95 @@ def reported(t):
         "nothing: KVM: Mitigation: VMX disabled, 0 warnings", f"likex: {SPLIT}, 0 warnings",
         f"guests: {SPLIT}, 1 warnings", "a vulnerable KVM: KVM: Vulnerable, 1 warnings",
         f"no KVM: {SPLIT}, 1 warnings", f"KVM alone: {SPLIT}, 1 warnings"], outcome.steps[0].text)
+
+
+# On a host with LiKeX, the last lines of likex-check.
+USABLE = "LiKeX can be used."
+# Each step is likex-check, after this; and what is the last but one line of it, and its exit status.
+CHECKS = {
+    "with the module": ("modprobe kvm_intel; modprobe likex", USABLE, 0),
+    "without": ("rmmod likex", "LiKeX cannot be used: kernel: has the module likex, which is not loaded.", 1),
+    "without one": ("rm /lib/modules/*/modules.dep", "LiKeX cannot be used: kernel: has no LiKeX.", 1),
+}
+# QEMU without KVM plays a processor of AMD's.
+NO_VTX = "LiKeX cannot be used: VT-x: is not there: this processor is AMD's."
+
+
+def _verdict(said):
+    """Return the line of likex-check that begins its end, and all lines above."""
+    found = re.search(r"\n\n(LiKeX .*)\n", said)
+    return found[1] if found else said
+
+
+@test("host.check")
+def check(t):
+    "likex-check in the machine: with the module, which it names all of, without it, in a kernel without, and without VT-x."
+    steps = [machine.Step(name, ["sh", "-c", f"({first}) >/dev/null 2>&1; likex-check"]) for name, (first, *_) in CHECKS.items()]
+    outcome = _boot(t, steps)
+    for step, (_, want, status) in zip(outcome.steps, CHECKS.values()):
+        t.check(_verdict(step.text) == want and step.status == status, f"{step.name}: exit status {step.status}\n{step.text}")
+    said = outcome.steps[0].text
+    for want in ("all that LiKeX needs; also EPT A/D bits", "likex is loaded", "KVM             is there; both", "makes VMs",
+                 "a local APIC, irqfd, ioeventfd", "/dev/likex-kvm  is there"):
+        t.check(want in said, f"not {want!r}:\n{said}")
+    step = _boot(t, [machine.Step("check", ["likex-check"])], kind="qemu-tcg").steps[0]
+    t.check(_verdict(step.text) == NO_VTX and step.status == 1, f"exit status {step.status}\n{step.text}")
+
+
+NEEDED = "ept vpid unrestricted_guest vtpr vnmi tsc_offset mtf"
+INTEL = "vendor_id\t: GenuineIntel\nmodel name\t: Made up\nflags\t\t: fpu {flags}\nvmx flags\t: {vmx}\n\nvendor_id\t: other\n"
+OFF, ON = 1, 5
+# Hosts that are made up: flags, VT-x's features, IA32_FEAT_CTL, vendor; and the verdict.
+HOSTS = {
+    "firmware": (dict(flags="", vmx="", msr=OFF), "VT-x: is there, but the firmware has disabled it."),
+    "old": (dict(flags="", vmx="", msr=None), "VT-x: is not there."),
+    "guest": (dict(flags="hypervisor", vmx="", msr=ON), "VT-x: is not there: the hypervisor of this virtual machine does not"),
+    "amd": (dict(flags="svm", vmx="", msr=None, vendor="AuthenticAMD"), "VT-x: is not there: this processor is AMD's."),
+    "lean": (dict(flags="vmx", vmx=NEEDED.replace("ept ", "").replace("mtf", "ept_ad"), msr=ON),
+             "its features: lacks EPT, monitor trap flag."),
+    "kernel": (dict(flags="vmx", vmx=NEEDED, msr=ON), "kernel: has no LiKeX."),
+    "device": (dict(flags="vmx", vmx=NEEDED, msr=ON, device=0o666), "/dev/likex: is not LiKeX's device."),
+    "forbidden": (dict(flags="vmx", vmx=NEEDED, msr=ON, device=0o600), "/dev/likex: cannot be opened: Permission denied."),
+}
+
+
+def _made_up(root, flags, vmx, msr, vendor="GenuineIntel", device=None):
+    """Make the files of a host in a folder."""
+    for name in ("proc", "dev/cpu/0", "sys/module"):
+        (root / name).mkdir(parents=True)
+    (root / "proc/cpuinfo").write_text(INTEL.format(flags=flags, vmx=vmx).replace("GenuineIntel", vendor))
+    if msr is not None:
+        (root / "dev/cpu/0/msr").write_bytes(bytes(0x3a) + msr.to_bytes(8, "little"))
+    if device is not None:
+        (root / "sys/module/likex").mkdir()
+        (root / "dev/likex").touch()
+        (root / "dev/likex").chmod(device)
+
+
+@test("host.check-made-up")
+def check_made_up(t):
+    "likex-check names the problem on this host and on hosts that are made up, and what to do; wrong calls; its man page."
+    tool = image.tools() / "likex-check"
+    for name, (how, want) in HOSTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            _made_up(root, **how)
+            # A user who is not root has to reach it.
+            root.chmod(0o755)
+            copy = shutil.copy2(tool, root / "likex-check")
+            done = t.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy, "--root", root], status=1)
+        t.check(_verdict(done.stdout).startswith(f"LiKeX cannot be used: {want}"), f"{name}: not {want!r}:\n{done.stdout}")
+        t.check(re.search(r"\n\n.+\n[A-Z].+\.\n$", done.stdout), f"{name}: it does not say what to do:\n{done.stdout}")
+    usable = pathlib.Path("/dev/likex").exists()
+    done = t.run([tool], status=0 if usable else 1)
+    t.note(_verdict(done.stdout))
+    t.check(t.run([tool, "--quiet"], status=done.returncode).stdout == "", "--quiet prints something")
+    t.check("Usage" in t.run([tool, "--help"]).stdout, "--help")
+    for words in (["--no-such"], ["extra"]):
+        t.run([tool, *words], status=2)
+    page = t.top / "tools/check/likex-check.1"
+    said = t.run(["man", "--warnings", "-l", "-Tutf8", page], env={"MANROFFSEQ": "", "LC_ALL": "C.UTF-8"}).stdout
+    t.check("warning" not in said.lower(), f"{page.name}:\n{said[-500:]}")
 
 
 @test("host.no-vtx")
