@@ -101,6 +101,7 @@ def _moved(command, where):
 @test("docs.here")
 def here(t):
     """The commands of README and Documentation print what is shown."""
+    packages.need("kernel", "qemu")
     _run_blocks(t, "here", TOP)
 
 
