@@ -17,6 +17,10 @@ from .machine import LEAKS
 PROGRAMS = ("life", "fds", "errors", "exits", "memory", "process", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk",
             "strings", "insns", "stats", "event", "debug", "save", "fuzz", "both", "compat", "ioeventfd", "irqfd", "host")
 
+# The tests of interrupts: see irq.py. On the debug kernel they run with the others.
+INTERRUPTS = ("irq_lapic", "irq_deliver", "irq_timer", "irq_ipis", "irq_save", "irq_fuzz", "irq_page")
+DEBUG_INTERRUPTS = 100          # divides their counts there
+
 # Those that run on KVM, too: the same fault was KVM's (fds), or they show that a behaviour is KVM's.
 ON_KVM = ("fds", "ioeventfd", "irqfd")
 
@@ -147,7 +151,7 @@ def selftests(tree):
         logged("LiKeX's selftests", ["make", "-C", source, f"OUTPUT={out}", "-j2", "CC=ccache gcc", "USERCFLAGS=-Werror",
                                      "USERLDFLAGS=-s -Wl,--build-id=none",
                                      f"KHDR_INCLUDES=-isystem {headers}/usr/include"], log, env=env, append=True)
-    return [out / name for name in PROGRAMS]
+    return [out / name for name in PROGRAMS + INTERRUPTS]
 
 
 def marked(name, command, scale=1):
@@ -166,6 +170,8 @@ def _steps(flavour):
               marked("hello", ["hello", "/dev/likex"])]
     steps += [marked(name, [f"/tests/{name}"], scale) for name in PROGRAMS]
     steps += [marked(f"{name}-kvm", ["env", "LIKEX_DEV=/dev/kvm", f"/tests/{name}"], scale) for name in ON_KVM]
+    if flavour == "debug":
+        steps += [marked(name, [f"/tests/{name}"], DEBUG_INTERRUPTS) for name in INTERRUPTS]
     steps.append(marked("unload", ["sh", "-c", UNLOAD]))
     if flavour == "debug":
         steps.append(marked("kmemleak", ["sh", "-c", LEAKS]))
@@ -177,6 +183,8 @@ def boot(t, flavour):
     if flavour not in _BOOTS:
         tree = series.make()
         programs, built = selftests(tree), kernel.build("debug" if flavour == "debug" else "host")
+        if flavour != "debug":
+            programs = programs[:len(PROGRAMS)]
         chosen = {} if flavour in ("host", "debug") else {"model": flavour}
         target, initrd = machine.for_kernel(built, cpus=2, **chosen), image.base(built, programs)
         # On the usual kernel and processor guests run in each run of the tests, whatever has passed before.

@@ -15,7 +15,7 @@ from ..initramfs import Archive
 from ..suite import Failure, Skip, test
 from . import guest, lib
 
-PROGRAMS = ("irq_lapic", "irq_deliver", "irq_timer", "irq_ipis", "irq_save", "irq_fuzz")
+PROGRAMS = guest.INTERRUPTS
 BROADWELL = "broadwell_ult"
 # Divisors of counts in an ordinary run, on LiKeX and the newest model: a few thousand wake-ups, a hundred saves.
 ORDINARY = {"irq_ipis": 5, "irq_save": 10}
@@ -41,6 +41,8 @@ TESTS = {
                  "irq_save", ["*.save_*"]),
     "irq.race": ("Posting to a vCPU that moves, is preempted, or whose processor goes offline.",
                  "irq_ipis", ["*.race_*"]),
+    "irq.page": ("xAPIC mode: accesses that the processor executes, for no vCPU as memory; no slot in their place.",
+                 "irq_page", ["*.page_*"]),
     "irq.fuzz": ("200,000 random states and writes of the local APIC: the host says nothing, and a new VM works.",
                  "irq_fuzz", ["irq_fuzz", "*.irq_fuzz"]),
 }
@@ -100,7 +102,10 @@ def _said(step):
 
 def _chosen(t, model, device, program, globs):
     """Fail unless all cases of a program that match passed; skip if the device lacks what they need."""
-    outcome = _boot(t, model, device)
+    _judge(t, _boot(t, model, device), device, program, globs)
+
+
+def _judge(t, outcome, device, program, globs):
     step = outcome.step(program)
     if step.status is None:
         raise Failure(f"{program} on {device}: {outcome.verdict}\n{_said(step)}\n" + "\n".join(outcome.tail()))
@@ -123,8 +128,13 @@ def _register(name, text, program, globs):
     def run(t):
         _chosen(t, guest.NEWEST, "kvm", program, globs)
         _chosen(t, guest.NEWEST, "likex", program, globs)
-    run.__doc__ = text
+
+    def debug(t):
+        _judge(t, guest.boot(t, "debug"), "likex", program, globs)
+
+    run.__doc__, debug.__doc__ = text, f"On the debug kernel, with smaller counts: {text}"
     test(name)(run)
+    test(f"debug.{name.replace('.', '-')}", lane="debug")(debug)
 
 
 for _name, (_text, _program, _globs) in TESTS.items():
