@@ -23,6 +23,15 @@ def tools():
     return TOOLS
 
 
+def busybox(archive):
+    """Add busybox and a link for each of its programs."""
+    archive.file("bin/busybox", BUSYBOX)
+    for applet in capture([BUSYBOX, "--list-full"]).split():
+        name = os.path.basename(applet)
+        if name not in ("busybox", "init"):
+            archive.link(f"bin/{name}", "busybox")
+
+
 def base(kernel, programs=()):
     """Return the machine's file system for a kernel, as the bytes of an archive.
 
@@ -33,11 +42,7 @@ def base(kernel, programs=()):
     archive.file("init", built / "init")
     archive.directory("tests")
     archive.device("dev/console", 5, 1)
-    archive.file("bin/busybox", BUSYBOX)
-    for applet in capture([BUSYBOX, "--list-full"]).split():
-        name = os.path.basename(applet)
-        if name not in ("busybox", "init"):
-            archive.link(f"bin/{name}", "busybox")
+    busybox(archive)
     archive.directory("sbin")
     archive.file("etc/passwd", "root:x:0:0:root:/:/bin/sh\n", 0o644)
     archive.file("etc/group", "root:x:0:\n", 0o644)
