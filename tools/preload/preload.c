@@ -49,6 +49,8 @@ struct memory_region2 {
 /* The registers of a local APIC in xAPIC mode, where each guest leaves them. */
 #define APIC_PAGE	0xfee00000ull
 #define APIC_SIZE	0x1000ull
+/* The inputs of KVM's own IOAPIC */
+#define IOAPIC_PINS	24
 
 /* Descriptors below this that are neither a VM nor a vCPU are closed without a lock. */
 #define MARKS 65536
@@ -410,8 +412,7 @@ static bool vcpu_ready(struct vcpu *v)
 	struct likex_vcpu_config config = {
 		.size = sizeof(config),
 		.ops = &kernel_ops, .handle = &v->handle, .map = guest_memory,
-		.ctx = v->vm, .generation = &v->vm->generation,
-		.sync_regs = v->vm->sync_regs, .io = device,
+		.ctx = v->vm, .generation = &v->vm->generation, .io = device,
 	};
 	void *run;
 
@@ -425,6 +426,9 @@ static bool vcpu_ready(struct vcpu *v)
 	madvise(run, v->vm->run_size, MADV_DONTFORK);
 	config.run = run;
 	v->run = run;
+	/* Registers in the run area are the program's, if it uses them. */
+	if (!v->run->kvm_valid_regs && !v->run->kvm_dirty_regs)
+		config.sync_regs = v->vm->sync_regs;
 	v->likex = likex_vcpu_new(&config);
 	return v->likex;
 }
@@ -571,6 +575,20 @@ static int check_extension(int fd, unsigned long cap)
 	}
 }
 
+/*
+ * For tests that ask for KVM's whole irqchip and use its local APICs only: they get those,
+ * if the environment says so. A program that needs the IOAPIC or the PIC would find none.
+ */
+static int create_irqchip(int fd, void *arg)
+{
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { IOAPIC_PINS } };
+	const char *irqchip = getenv("LIKEX_PRELOAD_IRQCHIP");
+
+	if (!irqchip || strcmp(irqchip, "split") != 0 || !ports_only(fd))
+		return next_ioctl()(fd, KVM_CREATE_IRQCHIP, arg);
+	return next_ioctl()(fd, KVM_ENABLE_CAP, &split);
+}
+
 static void look_on(int fd, unsigned long request, const void *arg, int result)
 {
 	if (result < 0)
@@ -619,6 +637,8 @@ int ioctl(int fd, unsigned long request, ...)
 		return ioeventfd(fd, arg);
 	case KVM_CHECK_EXTENSION:
 		return check_extension(fd, (uintptr_t)arg);
+	case KVM_CREATE_IRQCHIP:
+		return create_irqchip(fd, arg);
 	}
 	r = next_ioctl()(fd, request, arg);
 	saved = errno;

@@ -38,6 +38,9 @@ static struct {
 	enum { NO_APIC, EDGE, LEVEL } apic;	/* and the interrupt that ends */
 	struct likex_lapic_access access;	/* the last one */
 	bool memory_fds;	/* eventfds for memory, as KVM has; else for ports only */
+	int sync_regs;		/* KVM_CAP_SYNC_REGS */
+	bool irqchip;		/* KVM_CREATE_IRQCHIP came */
+	struct kvm_enable_cap enabled;
 } kvm;
 
 /* KVM cannot emulate the first instruction, and then comes to a HLT. */
@@ -97,7 +100,10 @@ static int kvm_ioctl(int fd, unsigned long request, ...)
 	case KVM_GET_VCPU_MMAP_SIZE: return RUN_SIZE;
 	case KVM_RUN: return kvm_run();
 	case LIKEX_LAPIC_ACCESS: return apic_access(arg);
-	case KVM_CHECK_EXTENSION: return kvm.memory_fds;
+	case KVM_CHECK_EXTENSION:
+		return (uintptr_t)arg == KVM_CAP_SYNC_REGS ? kvm.sync_regs : kvm.memory_fds;
+	case KVM_CREATE_IRQCHIP: kvm.irqchip = true; break;
+	case KVM_ENABLE_CAP: memcpy(&kvm.enabled, arg, sizeof(kvm.enabled)); break;
 	case KVM_IOEVENTFD: return kvm_ioeventfd(arg);
 	case KVM_GET_SREGS: memcpy(arg, &kvm.sregs, sizeof(kvm.sregs)); break;
 	case KVM_GET_VCPU_EVENTS: memset(arg, 0, sizeof(struct kvm_vcpu_events)); break;
@@ -391,6 +397,45 @@ struct fire {
 	atomic_bool end;
 };
 
+/* Half of KVM's irqchip, for tests that say so; on KVM they get the whole. */
+static void irqchip(struct unit *u)
+{
+	for (int row = 0; row < 4; row++) {
+		bool asked = row & 1, on_kvm = row & 2;
+
+		if (!start(u, "irqchip"))
+			return;
+		kvm.memory_fds = on_kvm;
+		if (asked)
+			setenv("LIKEX_PRELOAD_IRQCHIP", "split", 1);
+		EXPECT_EQ(u, 0, ioctl(VM, KVM_CREATE_IRQCHIP, 0UL));
+		unsetenv("LIKEX_PRELOAD_IRQCHIP");
+		EXPECT_EQ(u, !asked || on_kvm, kvm.irqchip);
+		EXPECT_EQ(u, asked && !on_kvm ? KVM_CAP_SPLIT_IRQCHIP : 0, kvm.enabled.cap);
+		EXPECT_EQ(u, asked && !on_kvm ? 24 : 0, kvm.enabled.args[0]);
+		stop();
+	}
+}
+
+/* The registers in the run area stay as the program wants them, if it uses them. */
+static void sync_regs(struct unit *u)
+{
+	for (int uses = 0; uses < 2; uses++) {
+		if (!start(u, "sync_regs"))
+			return;
+		close(VM);
+		kvm.sync_regs = KVM_SYNC_X86_VALID_FIELDS;
+		EXPECT_EQ(u, VM, ioctl(SYSTEM, KVM_CREATE_VM, 0UL));
+		EXPECT_EQ(u, kvm.vcpu, ioctl(VM, KVM_CREATE_VCPU, 0UL));
+		kvm.run->kvm_valid_regs = uses ? KVM_SYNC_X86_EVENTS : 0;
+		kvm.failed = true;
+		expect_run(u, KVM_EXIT_HLT);
+		EXPECT_EQ(u, uses ? KVM_SYNC_X86_EVENTS : KVM_SYNC_X86_VALID_FIELDS,
+			  kvm.run->kvm_valid_regs);
+		stop();
+	}
+}
+
 static void *fire(void *arg)
 {
 	struct fire *f = arg;
@@ -447,5 +492,7 @@ void unit_preload(struct unit *u)
 	errors(u);
 	forked(u);
 	capabilities(u);
+	irqchip(u);
+	sync_regs(u);
 	removal(u);
 }
