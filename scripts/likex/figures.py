@@ -11,7 +11,7 @@ DOCUMENTS = (TOP / "README.md", TOP / "Documentation" / "benchmark.md")
 METRICS = ("create_first_exit", "create_next_exit", "create_new_process", "first_run", "slot_add", "slot_delete", "close", "pio_roundtrip",
            "mmio_roundtrip", "cpuid_exit", "cpuid_exit_full_first", "cpuid_exit_full_last", "cpuid_exit_full_absent",
            "msr_exit", "ept_fault_4k", "vm_bytes", "lapic_create_first_exit", "lapic_vm_bytes", "eoi", "ioeventfd", "irqfd",
-           "timer_fire", "hlt_wake", "ipi_wake", "ipi")
+           "timer_fire", "hlt_wake", "ipi_wake", "ipi", *(f"facade_{name}" for name in bench.FACADE_METRICS))
 # Rows of README's table, which has ratios alone.
 README = {
     "a VM from open to its first exit": ("create_first_exit",),
