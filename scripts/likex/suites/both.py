@@ -22,7 +22,7 @@ def _initrd(built):
     packages.need("tools")
     with lock(BUILD / "tools" / "both.lock"):
         logged("tools/tests/both", ["make", "-C", HERE, f"O={PROGRAMS}"], LOGS / "both.log")
-    programs = [PROGRAMS / "uret", PROGRAMS / "kexec", *sorted(HERE.glob("*.sh"))]
+    programs = [PROGRAMS / "uret", PROGRAMS / "kexec", PROGRAMS / "same", *sorted(HERE.glob("*.sh"))]
     return image.base(built, programs)
 
 
@@ -203,3 +203,47 @@ def kvm_selftests_unpatched(t):
     tree = series.worktree("unpatched", series.BASE)
     ours, theirs = _selftests_on(t, _built(), "run"), _selftests_on(t, kernel.build("host", tree), "unpatched")
     t.check(ours == theirs, f"on the patched kernel {ours}, on the unpatched {theirs}")
+
+
+# Programs of both.same: in a usual run; with --exhaustive, and then so many in one boot.
+SAME, SAME_ALL, SAME_PART = 2000, 200_000, 20_000
+
+
+def _plain(text):
+    """Return the words of a text without the marks of a comment."""
+    return " ".join(text.replace("*", "").split())
+
+
+def _undocumented(said):
+    """Return the reasons, one a line, that are not words of the documents."""
+    tree = series.make()
+    paths = ("Documentation/virt/likex/api.rst", "include/uapi/linux/likex.h")
+    text = " ".join(_plain((tree / path).read_text()) for path in paths)
+    lines = dict.fromkeys(said.splitlines())
+    return [line for line in lines if not line.startswith("time:") and _plain(line) not in text]
+
+
+def _same_part(t, first, count):
+    """Run programs from the first on; note the classes of differences, return how many came to their end."""
+    command = ["same", "--first", str(first), "--count", str(count)]
+    steps = [machine.Step("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"]),
+             machine.Step("rules", ["same", "--rules"]), machine.Step("same", command)]
+    built = _built()
+    target = machine.for_kernel(built, cpus=1)
+    outcome = t.boot_once(target, built, _initrd(built), steps, t.results / f"from-{first}", limit=1800)
+    outcome.require_done()
+    undocumented = _undocumented(outcome.step("rules").text)
+    t.check(not undocumented, "no line of api.rst says: " + "; ".join(undocumented))
+    said = outcome.step("same").text
+    t.check(outcome.step("same").status == 0, f"{' '.join(command)}:\n{said[-8000:]}")
+    _clean(t, outcome)
+    return count - _numbers(said)["early"]
+
+
+@test("both.same")
+def same(t):
+    "2,000 random programs (200,000) of ioctls and small guests do on /dev/likex-kvm what they do on KVM, or what api.rst says."
+    count, part = (SAME_ALL, SAME_PART) if t.exhaustive else (SAME, SAME)
+    whole = sum(_same_part(t, first, part) for first in range(0, count, part))
+    t.note(f"{whole} of {count} programs came to their end; a documented difference ended the others")
+    t.check(whole > count // 2, "most programs end early")
