@@ -101,7 +101,7 @@ def _moved(command, where):
 @test("docs.here")
 def here(t):
     """The commands of README and Documentation print what is shown."""
-    packages.need("kernel", "qemu")
+    packages.need("kernel", "qemu", "preload")
     _run_blocks(t, "here", TOP)
 
 
@@ -147,7 +147,7 @@ def tests_named(t):
         for block in blocks(path):
             if block.how.startswith("test "):
                 t.check(block.how[5:] in suite.REGISTRY, f"{block.place}: there is no test {block.how[5:]}")
-        for name in re.findall(r"`((?:machine|series|kunit|owner|bench|docs|lib|both|guest|host|vcpu|debug)\.(?!py`)[\w-]+)`",
+        for name in re.findall(r"`((?:machine|series|kunit|owner|bench|docs|lib|both|guest|host|vcpu|debug|irq|facade|apps|vmm)\.(?!py`)[\w-]+)`",
                                path.read_text()):
             t.check(name in suite.REGISTRY, f"{path.name} names the test {name}, which does not exist")
 

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A check of a unit test: it prints what does not hold, and counts. */
+#ifndef LIKEXVM_UNIT_H
+#define LIKEXVM_UNIT_H
+
+#include <stdbool.h>
+
+void check_at(bool good, const char *file, int line, const char *what);
+
+#define CHECK(what)	check_at(what, __FILE__, __LINE__, #what)
+
+#endif
