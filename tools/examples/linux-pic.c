@@ -91,7 +91,7 @@ static void keep_time(struct pc *pc)
 /* Send the interrupt of the 8259s, or ask for the window. */
 static void send_interrupt(struct pc *pc)
 {
-	struct kvm_run *run = pc->cpu.run;
+	struct kvm_run *run = pc->cpu.vcpu.run;
 	struct kvm_interrupt interrupt;
 
 	if (i8259_intr(&pc->pic) && run->ready_for_interrupt_injection) {
@@ -105,7 +105,7 @@ static void send_interrupt(struct pc *pc)
 
 static void port(struct pc *pc)
 {
-	struct kvm_run *run = pc->cpu.run;
+	struct kvm_run *run = pc->cpu.vcpu.run;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 	uint16_t at = run->io.port;
 	bool known;
@@ -127,7 +127,7 @@ static void end(const struct pc *pc)
 
 static void handle_exit(struct pc *pc)
 {
-	struct kvm_run *run = pc->cpu.run;
+	struct kvm_run *run = pc->cpu.vcpu.run;
 	int signal;
 
 	switch (run->exit_reason) {
@@ -159,7 +159,7 @@ static void run(struct pc *pc)
 
 		keep_time(pc);
 		send_interrupt(pc);
-		r = likex_vcpu_run(pc->cpu.vcpu);
+		r = likex_vcpu_run(pc->cpu.emulator);
 		/* Edges until now come before a new count that the guest writes. */
 		keep_time(pc);
 		if (!r)

@@ -20,20 +20,20 @@ static void *run(void *arg)
 	struct cpu *cpu = arg;
 
 	for (;;) {
-		int r = likex_vcpu_run(cpu->vcpu);
+		int r = likex_vcpu_run(cpu->emulator);
 
 		/* KVM says EAGAIN when a vCPU has got the message that starts it. */
 		if (r == -EINTR || r == -EAGAIN)
 			continue;
-		if (!r && cpu->run->exit_reason == KVM_EXIT_SHUTDOWN)
+		if (!r && cpu->vcpu.run->exit_reason == KVM_EXIT_SHUTDOWN)
 			exit(0);
-		if (!r && cpu->run->exit_reason == KVM_EXIT_IO)
-			serial(cpu->run);
-		else if (!r && cpu->run->exit_reason == KVM_EXIT_MMIO)
+		if (!r && cpu->vcpu.run->exit_reason == KVM_EXIT_IO)
+			serial(cpu->vcpu.run);
+		else if (!r && cpu->vcpu.run->exit_reason == KVM_EXIT_MMIO)
 			access_apic(cpu);
 		else
-			errx(1, "vCPU %u: %d, exit reason %u", cpu->handle.vcpu, r,
-			     cpu->run->exit_reason);
+			errx(1, "vCPU %u: %d, exit reason %u", cpu->vcpu.handle.vcpu, r,
+			     cpu->vcpu.run->exit_reason);
 	}
 }
 

@@ -6,30 +6,22 @@
 #ifndef LIKEX_EXAMPLES_VMM_H
 #define LIKEX_EXAMPLES_VMM_H
 
-#include <likex/vcpu.h>
-#include <linux/likex.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "cpuid.h"
+#include "hypervisor.h"
 
 #define MAX_CPUS	8
 
-/* The local APICs: none, or in the kernel, in one of their modes */
-enum apic { APIC_NONE, APIC_X, APIC_X2 };
-
 struct machine {
-	int dev, vm, cpus;
-	bool likex;			/* one descriptor for all */
+	struct vm vm;
+	struct memory memory;
+	int cpus;
 	enum apic apic;
-	char *memory;
-	uint64_t sync_regs;
-	const struct likex_vcpu_ops *ops;
 };
 
 struct cpu {
 	struct machine *machine;
-	struct likex_handle handle;
-	struct likex_vcpu *vcpu;
-	struct kvm_run *run;
+	struct vcpu vcpu;
+	struct likex_vcpu *emulator;
 };
 
 /* All of these end the program with a message if they fail. */

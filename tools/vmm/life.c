@@ -11,21 +11,12 @@
 #include "dump.h"
 #include "function.h"
 #include "report.h"
+#include "state.h"
 
 #define NS		1000000000ULL
 #define PAGE		4096ULL
-#define TABLES		(3 * PAGE)	/* of pages, at the end of memory */
+#define TABLES		(3 * PAGE)	/* page tables for 1 GiB, at the end of memory */
 #define KERNEL_SIGSET	8
-
-#define PRESENT_WRITE	3ULL
-#define LARGE		(1ULL << 7)
-
-/* CR0, CR4 and EFER */
-#define CR0_PE		1ULL
-#define CR0_LONG	0x80000033ULL	/* PE, MP, ET, NE, PG */
-#define CR4_PAE		(1ULL << 5)
-#define CR4_SSE		(3ULL << 9)
-#define EFER_LONG	(1ULL << 8 | 1ULL << 10)
 
 #define RUNS		256	/* no exit code yet */
 
@@ -45,19 +36,6 @@ struct life {
 uint64_t function_room(const struct function *f)
 {
 	return f->memory - TABLES - PAGE - FUNCTION_IMAGE;
-}
-
-/* Map all memory at its own address, in pages of 2 MiB. Return the root. */
-static uint64_t make_tables(const struct memory *memory)
-{
-	uint64_t at = memory->size - TABLES;
-	uint64_t *table = memory_at(memory, at, TABLES);
-
-	table[0] = (at + PAGE) | PRESENT_WRITE;
-	table[512] = (at + 2 * PAGE) | PRESENT_WRITE;
-	for (uint64_t i = 0; i < memory->size / FUNCTION_MEMORY_UNIT; i++)
-		table[1024 + i] = i * FUNCTION_MEMORY_UNIT | PRESENT_WRITE | LARGE;
-	return at;
 }
 
 static void give_input(struct life *life)
@@ -88,41 +66,23 @@ static int take_output(struct life *life)
 	return r ? complain(r, "output") : 0;
 }
 
-static void set_segments(struct kvm_sregs *sregs, enum entry entry)
-{
-	struct kvm_segment data = { .limit = 0xffffffff, .selector = 0x10, .type = 3,
-				    .present = 1, .db = 1, .s = 1, .g = 1 }, code = data;
-
-	code.selector = 0x8;
-	code.type = 0xb;
-	code.l = entry == ENTRY_LONG;
-	code.db = !code.l;
-	sregs->cs = code;
-	sregs->ds = sregs->es = sregs->fs = sregs->gs = sregs->ss = data;
-}
-
 static int set_state(struct life *life)
 {
+	uint64_t tables = life->memory.size - TABLES;
 	enum entry entry = life->function->entry;
 	struct kvm_regs regs = { .rip = FUNCTION_IMAGE, .rsp = FUNCTION_PAGE, .rflags = 2 };
 	struct kvm_sregs sregs;
 	int r = vcpu_set(&life->vcpu, KVM_GET_SREGS, &sregs, "KVM_GET_SREGS");
 
-	if (entry == ENTRY_REAL) {
-		sregs.cs.base = sregs.cs.selector = 0;
-	} else {
-		set_segments(&sregs, entry);
-		sregs.cr0 |= CR0_PE;
-		sregs.cr4 |= CR4_SSE;
+	if (entry != ENTRY_REAL)
 		/* As after a call. */
-		regs.rsp = life->memory.size - TABLES - (entry == ENTRY_LONG ? 8 : 4);
-	}
-	if (entry == ENTRY_LONG) {
-		sregs.cr3 = make_tables(&life->memory);
-		sregs.cr0 = CR0_LONG;
-		sregs.cr4 |= CR4_PAE;
-		sregs.efer |= EFER_LONG;
-	}
+		regs.rsp = tables - (entry == ENTRY_LONG ? 8 : 4);
+	if (entry == ENTRY_REAL)
+		sregs.cs.base = sregs.cs.selector = 0;
+	else if (entry == ENTRY_PROTECTED)
+		state_protected(&sregs);
+	else if (state_make_tables(&life->memory, tables, 1))
+		state_long(&sregs, tables);
 	r = r ? r : vcpu_set(&life->vcpu, KVM_SET_SREGS, &sregs, "KVM_SET_SREGS");
 	return r ? r : vcpu_set(&life->vcpu, KVM_SET_REGS, &regs, "KVM_SET_REGS");
 }

@@ -12,6 +12,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *text;
 } commands[] = {
+	{ "run", command_run, "boot Linux" },
 	{ "function", command_function, "run a function without an operating system" },
 };
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""likexvm: functions without an operating system, on LiKeX and on KVM in one boot."""
+"""likexvm: Linux, and functions without an operating system, on LiKeX and on KVM in one boot."""
 
 import re
 import zlib
@@ -7,7 +7,7 @@ import zlib
 from .. import image, kernel, machine
 from ..base import BUILD
 from ..suite import test
-from . import guest, lib
+from . import guest, irq, lib
 
 TOOLS = BUILD / "tools" / "vmm"
 LIVES = 1000
@@ -29,20 +29,43 @@ ENDS = (
     ("room", bytes(2 << 20), "", 1, "an image has 1 to"),
 )
 
+# Linux: vCPUs and modes of the local APIC, the words of its kernel, and what its init says on the serial port.
+CPUS, APICS = (1, 2), ("x2apic", "xapic")
+WORDS = "console=ttyS0 quiet panic=-1 reboot=t -- tty"
+LINES = 40
+ANSWER = "some words for the guest"
+
+# Ends that a small kernel comes to: (its word, options, exit status, words on standard error).
+KERNEL_ENDS = (
+    ("off", "", 0, ""),
+    ("panic", "", 3, "the guest has panicked"),
+    ("reset", "--no-reset", 4, "the guest has reset the machine"),
+    ("triple", "--no-reset", 4, "the guest has reset the machine"),
+    ("error", "", 1, "RIP 00000000d0000000"),
+    ("level", "", 0, ""),
+    ("level", "--cpus 2 --apic xapic", 0, ""),
+    ("answer", "", 0, ""),
+)
+
 _BOOTS = {}
+
+
+def _program(t):
+    """Build likexvm; return it with what it needs in the machine."""
+    lib.build(t, folder="vmm")
+    return [TOOLS / "likexvm", *image.shared(TOOLS / "likexvm")]
 
 
 def files(t):
     """Build likexvm and its examples; return all that goes into the machine."""
-    lib.build(t, folder="vmm")
+    program = _program(t)
     folder = t.results
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "text").write_text(TEXT)
     (folder / "long").write_bytes(LONG)
     for name, data, *_ in ENDS:
         (folder / f"{name}.bin").write_bytes(data)
-    program = TOOLS / "likexvm"
-    return [program, *image.shared(program), TOOLS / "upper.bin", TOOLS / "crc32.bin", folder / "text", folder / "long",
+    return [*program, TOOLS / "upper.bin", TOOLS / "crc32.bin", folder / "text", folder / "long",
             *[folder / f"{name}.bin" for name, *_ in ENDS]]
 
 
@@ -66,9 +89,8 @@ def _functions(t):
     return _BOOTS["functions"]
 
 
-def _step(t, name, status=0):
-    """Return (standard output, standard error) of a step of the boot, which must have an exit status."""
-    outcome = _functions(t)
+def _step(t, outcome, name, status=0):
+    """Return (standard output, standard error) of a step of a boot, which must have an exit status."""
     step = outcome.step(name)
     said = step.err.decode(errors="replace")
     t.check(step.status == status, f"{name}: {outcome.verdict}, exit status {step.status}, not {status}:\n{said[-2000:]}")
@@ -81,27 +103,148 @@ def _step(t, name, status=0):
 def function(t):
     "A function lives a thousand times on LiKeX, each time in a VM of its own, and each result is right; also on KVM."
     for device, lives in (("kvm", LIVES // 20), ("likex", LIVES)):
-        out, said = _step(t, f"lives {device}")
+        out, said = _step(t, _functions(t), f"lives {device}")
         t.check(out.decode() == TEXT.upper() * lives, f"{device}: a result is wrong:\n{out[-500:]}")
         found = re.search(rf"{lives} lives, ticks of a life: least (\d+), median (\d+), most (\d+)", said)
         t.check(found and 0 < int(found[1]) <= int(found[2]) <= int(found[3]), f"{device}: the ticks: {said}")
         t.note(f"{device}: {found[0]}")
-    t.check(_step(t, "auto")[0].decode() == TEXT.upper(), "auto, with the input from a pipe, has another result")
+    t.check(_step(t, _functions(t), "auto")[0].decode() == TEXT.upper(), "auto, with the input from a pipe, has another result")
 
 
 @test("apps.function-examples", lane="vmm")
 def function_examples(t):
     "The examples in real and long mode; exit codes, and the message of each end that is an error; on both hypervisors."
     for device in ("kvm", "likex"):
-        said = _step(t, f"crc32 {device}")[0].decode()
+        said = _step(t, _functions(t), f"crc32 {device}")[0].decode()
         t.check(said == f"{zlib.crc32(LONG):08x} {len(LONG)}\n", f"{device}: crc32 says {said!r}")
-        out, said = _step(t, f"empty {device}", 1)
+        out, said = _step(t, _functions(t), f"empty {device}", 1)
         t.check(out.decode() == "00000000 0\n" and "exit code is 1" in said, f"{device}: without input: {out} {said}")
         for name, _, _, status, words in ENDS:
-            said = _step(t, f"{name} {device}", status)[1]
+            said = _step(t, _functions(t), f"{name} {device}", status)[1]
             t.check(words in said, f"{name} on {device} says:\n{said}")
             t.check(status != 1 or name == "room" or "RIP " in said, f"{name} on {device} prints no registers:\n{said}")
     t.note(f"{len(ENDS)} ends")
+
+
+def _linux_steps(command, device):
+    """Return the steps that boot Linux on a device, with a line of input for it."""
+    steps = []
+    for apic in APICS:
+        for cpus in CPUS:
+            words = [*command, "--hypervisor", device, "--kernel", "/tests/guest-vmlinux", "--initrd", "/tests/guest.cpio",
+                     "--cpus", cpus, "--apic", apic, "--mem", "48M", "--no-reset", "--cmdline", f"'{WORDS}'"]
+            # A boot whose steps all end with 0 can be remembered.
+            piped = f"echo '{ANSWER}' | {' '.join(map(str, words))}; [ $? = 4 ]"
+            steps.append(guest.marked(f"{device} {cpus} {apic}", ["sh", "-c", piped]))
+    return steps
+
+
+def _linux(t, model):
+    """Boot Linux by likexvm on a model of processor, on KVM and on LiKeX."""
+    if model not in _BOOTS:
+        program = _program(t)
+        _, parts = irq.guest_files(t)
+        built = kernel.build("host")
+        steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
+        for device in ("kvm", "likex"):
+            steps += _linux_steps([*image.run_shared(program), "run"], device)
+        target = machine.for_kernel(built, cpus=2, model=model)
+        _BOOTS[model] = t.boot_once(target, built, image.base(built, [*program, *parts]), steps,
+                                    BUILD / "run" / f"vmm-linux-{model}", limit=900)
+    return _BOOTS[model]
+
+
+@test("apps.linux", lane="vmm")
+def linux(t):
+    "Linux boots by likexvm with 1 and 2 vCPUs, x2APIC and xAPIC, on LiKeX and KVM; its serial port works by interrupts."
+    for device in ("kvm", "likex"):
+        for apic in APICS:
+            for cpus in CPUS:
+                out, said = _step(t, _linux(t, irq.BROADWELL), f"{device} {cpus} {apic}")
+                out = out.decode(errors="replace").replace("\r", "")
+                # The kernel's log has no lines in the middle of those of a program.
+                wanted = [f"tty: line {line} of {LINES}" for line in range(LINES)]
+                wanted += [f"tty: got {ANSWER}", "tty: interrupts come", irq._init_says(apic, cpus)]
+                rows = out.splitlines()
+                missing = [row for row in wanted if row not in rows]
+                t.check(not missing, f"{device}, {cpus} vCPUs, {apic}: no line {missing[0] if missing else ''!r}:\n{out[-2000:]}")
+                t.check("has reset the machine" in said, f"{device}: {said}")
+                t.note(f"{device}: {wanted[-1]}")
+
+
+def _kernel_steps(command, device):
+    """Return the steps that run the small kernel on a device, to each of its ends."""
+    on = [*command, "--kernel", "/tests/kernel", "--mem", "4M", "--hypervisor", device, "--cmdline"]
+    # One that does not end would take the whole machine along.
+    limited = f"timeout 30 {' '.join(on)}"
+    steps = [guest.marked(f"{word} {options} {device}", ["sh", "-c", f"echo {ANSWER} | {limited} {word} {options}"])
+             for word, options, *_ in KERNEL_ENDS]
+    on = " ".join(on)
+    # Each time the signal comes at another moment of a machine's life.
+    resets = (f"for time in 0.5 0.61 0.72 0.83 0.94; do {on} reset >/tmp/said & sleep $time; kill -TERM $!; wait $!; "
+              "status=$?; head -3 /tmp/said; [ $status = 143 ] || exit; done; exit $status")
+    dumps = f"{on} sleep & sleep 1; kill -USR1 $!; sleep 1; kill -INT $!; kill -TERM $!; wait $!"
+    file = f"{on} off --console /tmp/console && cat /tmp/console"
+    return [*steps, *(guest.marked(f"{name} {device}", ["sh", "-c", script])
+                      for name, script in (("resets", resets), ("dumps", dumps), ("file", file)))]
+
+
+def _kernels(t):
+    """Run the small kernel in all ways in one boot; return its outcome."""
+    if "kernels" not in _BOOTS:
+        lib.build(t, folder="tests/vmm")
+        program, built = _program(t), kernel.build("host")
+        steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
+        for device in ("kvm", "likex"):
+            steps += _kernel_steps([*image.run_shared(program), "run"], device)
+        _BOOTS["kernels"] = machine.boot(machine.for_kernel(built, cpus=2), built,
+                                         image.base(built, [*program, BUILD / "tools" / "tests-vmm" / "kernel"]), steps,
+                                         BUILD / "run" / "vmm-kernels", limit=300)
+    return _BOOTS["kernels"]
+
+
+def _ends(t, *words):
+    """Check the ends of the small kernel with one of these words; return what it said: {(device, word): output}."""
+    outputs = {}
+    for device in ("kvm", "likex"):
+        for word, options, status, wanted in KERNEL_ENDS:
+            if word in words:
+                out, said = _step(t, _kernels(t), f"{word} {options} {device}", status)
+                t.check(f"kernel: {word}\n" in out.decode(), f"{word} on {device}: the console has {out}")
+                t.check(wanted in said, f"{word} on {device} says:\n{said}")
+                outputs[device, word] = out.decode()
+                t.note(f"{device}: {word} {options}, exit status {status}")
+    return outputs
+
+
+@test("apps.reboot", lane="vmm")
+def reboot(t):
+    "Resets by the keyboard controller and by a triple fault: a new machine, or an exit status; power-off; SIGTERM."
+    _ends(t, "off", "reset", "triple")
+    for device in ("kvm", "likex"):
+        out = _step(t, _kernels(t), f"resets {device}", 128 + 15)[0].decode()
+        t.check(out == "kernel: reset\n" * 15, f"{device}: the first three machines of each run say:\n{out}")
+
+
+@test("apps.panic", lane="vmm")
+def panic(t):
+    "A guest's panic has an exit status of its own; an error and SIGUSR1 print registers, code and exits by reason."
+    _ends(t, "panic", "error")
+    for device in ("kvm", "likex"):
+        said = _step(t, _kernels(t), f"dumps {device}", 128 + 2)[1]
+        for wanted in (r"^vCPU 0\nRIP 00000000001", r"^code [0-9a-f ]{47}$", r"^vCPU 0:  \w+ \d+", r"  exits \d+"):
+            t.check(re.search(wanted, said, re.MULTILINE), f"{device}: SIGUSR1 prints no {wanted}:\n{said}")
+
+
+@test("apps.devices", lane="vmm")
+def devices(t):
+    "A level-triggered interrupt of the IOAPIC comes again until its line is low; input; the console in a file."
+    outputs = _ends(t, "level", "answer")
+    for device in ("kvm", "likex"):
+        t.check("level-triggered: 3 interrupts\n" in outputs[device, "level"], f"{device}: {outputs[device, 'level']}")
+        t.check(f"{ANSWER}\n" in outputs[device, "answer"], f"{device}: {outputs[device, 'answer']}")
+        out = _step(t, _kernels(t), f"file {device}")[0].decode()
+        t.check(out == "kernel: off\n", f"{device}: the file has {out!r}")
 
 
 @test("vmm.unit", lane="vmm")
@@ -123,9 +266,13 @@ def build_all(t):
     lib.build(t, "install", folder="vmm", DESTDIR=t.results / "root", prefix="/usr")
     program = t.results / "root/usr/bin/likexvm"
     for words in ("", "run-it", "function", "function a b", "function --entry flat a", "function --mem 3M a",
-                  "function --repeat 0 a", "function --timeout 0 a", "function --hypervisor xen a", "function --no-such a"):
+                  "run", "run x", "run --kernel", "run --kernel a b", "run --kernel a --cpus 0", "run --kernel a --cpus 129",
+                  "run --kernel a --mem 1M", "run --kernel a --mem 4097K", "run --kernel a --apic x", "function --repeat 0 a", "function --timeout 0 a", "function --hypervisor xen a", "function --no-such a"):
         said = t.run([program, *words.split()], status=2).stdout
         t.check("--help lists what there is" in said, f"likexvm {words}: {said}")
+    for what, text in ((program, "has a segment that no kernel has"), (t.top / "README.md", "is neither an ELF file nor a bzImage")):
+        said = t.run([program, "run", "--kernel", what], status=1).stdout
+        t.check(text in said or "/dev/" in said, f"{what} as a kernel: {said}")
     t.check("No such file" in t.run([program, "function", "/nowhere"], status=1).stdout, "a file that is not there")
     page = t.results / "root/usr/share/man/man1/likexvm.1"
     shown = t.run(["man", "--warnings", "-l", "-Tutf8", page], env={"MANROFFSEQ": ""}).stdout

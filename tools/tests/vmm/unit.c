@@ -88,6 +88,8 @@ int main(void)
 {
 	test_parse();
 	test_memory();
+	test_devices();
+	test_images();
 	printf("%u checks, %u failures\n", checks, failures);
 	return failures != 0;
 }

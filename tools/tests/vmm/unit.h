@@ -9,4 +9,8 @@ void check_at(bool good, const char *file, int line, const char *what);
 
 #define CHECK(what)	check_at(what, __FILE__, __LINE__, #what)
 
+/* The parts' tests */
+void test_devices(void);
+void test_images(void);
+
 #endif

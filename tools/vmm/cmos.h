@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The clock of a PC's CMOS (Motorola MC146818): it tells the host's time, in UTC. */
+#ifndef LIKEXVM_CMOS_H
+#define LIKEXVM_CMOS_H
+
+#include <stdint.h>
+#include <time.h>
+
+struct cmos {
+	uint8_t index;
+};
+
+void cmos_select(struct cmos *cmos, uint8_t index);
+uint8_t cmos_read(const struct cmos *cmos, time_t now);
+
+#endif

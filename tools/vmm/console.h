@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The console: where the serial port's bytes go to and come from. */
+#ifndef LIKEXVM_CONSOLE_H
+#define LIKEXVM_CONSOLE_H
+
+#include <stdbool.h>
+#include <termios.h>
+
+#include "board.h"
+
+#define CONSOLE_ESCAPE	0x1d		/* Ctrl-] */
+
+struct console {
+	int input, output;		/* input: -1 at its end, or if there is none */
+	bool file;			/* output is a file of its own */
+	bool terminal;			/* input is a terminal, which has been set to raw mode */
+	struct termios saved;
+};
+
+/*
+ * Open "stdio" or a file for output. A terminal gets raw mode, and the escape key is told.
+ * Return 0, or a negative errno after a message.
+ */
+int console_open(struct console *console, const char *name);
+
+/* Give the terminal its mode back. */
+void console_close(struct console *console);
+
+/* Pass on input that is there, as far as the serial port takes it. True for the escape key. */
+bool console_read(struct console *console, struct board *board);
+
+#endif

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See guest.h. */
+#include "guest.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cpu.h"
+#include "report.h"
+#include "stats.h"
+
+#define KICK_NS		1000000
+
+static void wake(struct guest *guest)
+{
+	uint64_t one = 1;
+
+	if (write(guest->wake, &one, sizeof(one)) != sizeof(one))
+		complain(-errno, "eventfd");
+}
+
+void guest_end(struct guest *guest, enum end end)
+{
+	int none = END_NONE;
+
+	atomic_compare_exchange_strong(&guest->end, &none, end);
+	wake(guest);
+}
+
+static bool output(void *ctx, uint8_t byte)
+{
+	struct guest *guest = ctx;
+	int r = write_all(guest->output, &byte, 1);
+
+	return r ? complain(r, "console"), false : true;
+}
+
+static void room(void *ctx)
+{
+	wake(ctx);
+}
+
+static void message(void *ctx, const struct ioapic_message *message)
+{
+	struct guest *guest = ctx;
+	struct kvm_msi msi = { .address_lo = message->address, .data = message->data,
+			       .address_hi = message->address >> 32 };
+
+	/* A destination that is not there is the guest's fault. */
+	ioctl(guest->vm.fd, KVM_SIGNAL_MSI, &msi);
+}
+
+/* The hypervisor reports the end of level-triggered interrupts only for its routes. */
+static void routes(void *ctx, const struct ioapic *ioapic)
+{
+	struct guest *guest = ctx;
+	struct kvm_irq_routing *table = guest->routes;
+	struct ioapic_message message;
+
+	table->nr = 0;
+	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++) {
+		if (!ioapic_message(ioapic, pin, &message))
+			continue;
+		table->entries[table->nr++] = (struct kvm_irq_routing_entry){
+			.gsi = pin, .type = KVM_IRQ_ROUTING_MSI,
+			.u.msi = { .address_lo = message.address, .data = message.data },
+		};
+	}
+	if (ioctl(guest->vm.fd, KVM_SET_GSI_ROUTING, table))
+		complain(-errno, "KVM_SET_GSI_ROUTING");
+}
+
+static const struct board_host host = {
+	.output = output, .room = room, .message = message, .routes = routes,
+};
+
+static void *map(void *ctx, uint64_t gpa, bool write __attribute__((unused)))
+{
+	return memory_at(ctx, gpa, 1);
+}
+
+static int make_emulator(struct guest *guest, struct cpu *cpu)
+{
+	struct likex_vcpu_config config = {
+		.size = sizeof(config), .ops = guest->vm.ops, .handle = &cpu->vcpu.handle,
+		.run = cpu->vcpu.run, .sync_regs = guest->vm.sync_regs, .map = map,
+		.ctx = &guest->memory,
+	};
+
+	cpu->emulator = likex_vcpu_new(&config);
+	return cpu->emulator ? 0 : complain(-errno, "liblikex");
+}
+
+static int make_cpu(struct guest *guest, unsigned int id)
+{
+	struct cpu *cpu = &guest->cpus[id];
+	struct kvm_cpuid2 *cpuid;
+	int r;
+
+	cpu->guest = guest;
+	r = vcpu_open(&cpu->vcpu, &guest->vm, id, guest->nr_cpus > 1);
+	r = r ? r : make_emulator(guest, cpu);
+	if (r)
+		return r;
+	cpuid = vm_supported_cpuid(&guest->vm);
+	if (!cpuid)
+		return -ENOMEM;
+	cpuid_adapt(cpuid, guest->apic, id, guest->nr_cpus);
+	r = vcpu_set(&cpu->vcpu, KVM_SET_CPUID2, cpuid, "KVM_SET_CPUID2");
+	free(cpuid);
+	return r;
+}
+
+static int make_memory(struct guest *guest, struct boot_entry *entry)
+{
+	const char *error;
+	int r = memory_create(&guest->memory, guest->memory_size);
+
+	if (r)
+		return complain(r, "memory");
+	guest->boot.cpus = guest->nr_cpus;
+	error = boot_load(&guest->memory, &guest->boot, entry);
+	if (error)
+		return refuse("the kernel %s", error);
+	return vm_add_memory(&guest->vm, &guest->memory);
+}
+
+static int make_cpus(struct guest *guest, const struct boot_entry *entry)
+{
+	int r = 0;
+
+	guest->cpus = calloc(guest->nr_cpus, sizeof(*guest->cpus));
+	guest->routes = calloc(1, sizeof(*guest->routes) +
+				  IOAPIC_PINS * sizeof(guest->routes->entries[0]));
+	guest->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!guest->cpus || !guest->routes || guest->wake < 0)
+		return complain(-ENOMEM, "vCPUs");
+	for (unsigned int id = 0; id < guest->nr_cpus && !r; id++)
+		r = make_cpu(guest, id);
+	return r ? r : boot_set(&guest->cpus[0].vcpu, entry);
+}
+
+static int start_threads(struct guest *guest)
+{
+	for (unsigned int id = 0; id < guest->nr_cpus; id++) {
+		struct cpu *cpu = &guest->cpus[id];
+		int r = pthread_create(&cpu->thread, NULL, cpu_run, cpu);
+
+		if (r)
+			return complain(-r, "the thread of vCPU %u", id);
+		cpu->running = true;
+	}
+	return 0;
+}
+
+int guest_start(struct guest *guest)
+{
+	struct boot_entry entry;
+	int r;
+
+	guest->cpus = NULL;
+	guest->routes = NULL;
+	guest->wake = -1;
+	guest->memory = (struct memory){ 0 };
+	atomic_init(&guest->end, END_NONE);
+	board_init(&guest->board, &host, guest);
+	r = vm_open(&guest->vm, guest->node);
+	if (r)
+		return r;
+	r = vm_split_irqchip(&guest->vm, IOAPIC_PINS);
+	r = r ? r : make_memory(guest, &entry);
+	r = r ? r : make_cpus(guest, &entry);
+	r = r ? r : start_threads(guest);
+	if (r)
+		guest_stop(guest);
+	return r;
+}
+
+/* A signal may come just before KVM_RUN, so immediate_exit is set, too, and it is repeated. */
+static void join(struct cpu *cpu)
+{
+	struct timespec until;
+
+	do {
+		cpu_kick(cpu);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += KICK_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+	} while (pthread_timedjoin_np(cpu->thread, NULL, &until) == ETIMEDOUT);
+	cpu->running = false;
+}
+
+void guest_stop(struct guest *guest)
+{
+	int none = END_NONE;
+
+	atomic_compare_exchange_strong(&guest->end, &none, END_STOPPED);
+	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++)
+		if (guest->cpus[id].running)
+			join(&guest->cpus[id]);
+	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++) {
+		likex_vcpu_free(guest->cpus[id].emulator);
+		if (guest->cpus[id].vcpu.run)
+			vcpu_close(&guest->cpus[id].vcpu);
+	}
+	vm_close(&guest->vm);
+	memory_destroy(&guest->memory);
+	free(guest->cpus);
+	free(guest->routes);
+	if (guest->wake >= 0)
+		close(guest->wake);
+	guest->cpus = NULL;
+	guest->routes = NULL;
+	guest->wake = -1;
+}
+
+void guest_dump(struct guest *guest)
+{
+	stats_print(stderr, &guest->vm);
+	for (unsigned int id = 0; id < guest->nr_cpus; id++) {
+		atomic_store(&guest->cpus[id].dump, true);
+		cpu_kick(&guest->cpus[id]);
+	}
+}
