@@ -19,6 +19,7 @@ SETS = {
     "kernel": "gcc make bc bison flex libelf-dev libssl-dev cpio kmod lz4 ccache perl rsync",
     "tools": "gcc make libc6-dev",
     "preload": "libzydis-dev",
+    "vmm": "libzydis-dev libseccomp-dev",
     "bochs": "bochs bochsbios vgabios isolinux syslinux-common xorriso busybox-static",
     "bochs-build": "g++ make patch",
     "qemu": "qemu-system-x86 seabios busybox-static",

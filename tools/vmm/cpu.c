@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "confine.h"
 #include "dump.h"
 #include "guest.h"
 #include "report.h"
@@ -140,7 +141,7 @@ static enum end run_once(struct cpu *cpu)
 void *cpu_run(void *arg)
 {
 	struct cpu *cpu = arg;
-	enum end end = END_NONE;
+	enum end end = confine(CONFINE_CPU) ? END_ERROR : END_NONE;
 
 	while (end == END_NONE && atomic_load(&cpu->guest->end) == END_NONE)
 		end = run_once(cpu);

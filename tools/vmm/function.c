@@ -9,6 +9,7 @@
 #include <x86intrin.h>
 
 #include "command.h"
+#include "confine.h"
 #include "life.h"
 #include "parse.h"
 #include "report.h"
@@ -185,6 +186,7 @@ int command_function(int argc, char **argv)
 	if (status != COMMAND_GOES_ON)
 		return status;
 	r = prepare(&f, &asked);
+	r = r ? r : confine(CONFINE_MAKE);
 	r = r ? r : live(&f, &asked);
 	file_free(&f.image);
 	file_free(&f.input);

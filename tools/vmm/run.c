@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "confine.h"
 #include "console.h"
 #include "cpu.h"
 #include "guest.h"
@@ -231,9 +232,14 @@ static int run_machines(struct run *run, bool no_reset)
 	enum end end;
 
 	run->guest.output = run->console.output;
+	/* A machine that is the only one is made first. */
+	if (!no_reset && confine(CONFINE_MAKE))
+		return STATUS_ERROR;
 	do {
 		if (guest_start(&run->guest))
 			return STATUS_ERROR;
+		if (no_reset && confine(CONFINE_WAIT))
+			guest_end(&run->guest, END_ERROR);
 		end = wait_for_end(run);
 		guest_stop(&run->guest);
 	} while (end == END_RESET && !no_reset && !run->stopped);
@@ -251,7 +257,10 @@ static int read_files(struct run *run, const struct asked *asked)
 	return r;
 }
 
-/* End as the signal would have ended this program, now that the terminal is as it was. */
+/*
+ * End as the signal would have ended this program, now that the terminal is as it was. The
+ * call to send it is one of those that the filter allows.
+ */
 static void end_by_signal(int number)
 {
 	sigset_t set;

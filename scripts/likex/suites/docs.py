@@ -101,7 +101,7 @@ def _moved(command, where):
 @test("docs.here")
 def here(t):
     """The commands of README and Documentation print what is shown."""
-    packages.need("kernel", "qemu", "preload")
+    packages.need("kernel", "qemu", "vmm")
     _run_blocks(t, "here", TOP)
 
 

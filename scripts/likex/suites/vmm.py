@@ -4,7 +4,7 @@
 import re
 import zlib
 
-from .. import image, kernel, machine
+from .. import image, kernel, machine, packages
 from ..base import BUILD
 from ..suite import test
 from . import guest, irq, lib
@@ -47,11 +47,20 @@ KERNEL_ENDS = (
     ("answer", "", 0, ""),
 )
 
+# System calls that a thread of likexvm may make once it is confined, and others: they end the process.
+CALLS = {
+    "cpu": ("write run data", "create type code file device socket event exec"),
+    "wait": ("write run data", "create type code file device socket event exec"),
+    "make": ("write run data create device event", "type code file socket exec"),
+}
+SIGSYS = 31
+
 _BOOTS = {}
 
 
 def _program(t):
     """Build likexvm; return it with what it needs in the machine."""
+    packages.need("vmm")
     lib.build(t, folder="vmm")
     return [TOOLS / "likexvm", *image.shared(TOOLS / "likexvm")]
 
@@ -184,9 +193,10 @@ def _kernel_steps(command, device):
     resets = (f"for time in 0.5 0.61 0.72 0.83 0.94; do {on} reset >/tmp/said & sleep $time; kill -TERM $!; wait $!; "
               "status=$?; head -3 /tmp/said; [ $status = 143 ] || exit; done; exit $status")
     dumps = f"{on} sleep & sleep 1; kill -USR1 $!; sleep 1; kill -INT $!; kill -TERM $!; wait $!"
+    status = f"{on} sleep --cpus 2 & sleep 1; grep -hE '^(NoNewPrivs|Seccomp):' /proc/$!/task/*/status; kill -TERM $!; wait $!"
     file = f"{on} off --console /tmp/console && cat /tmp/console"
     return [*steps, *(guest.marked(f"{name} {device}", ["sh", "-c", script])
-                      for name, script in (("resets", resets), ("dumps", dumps), ("file", file)))]
+                      for name, script in (("resets", resets), ("dumps", dumps), ("status", status), ("file", file)))]
 
 
 def _kernels(t):
@@ -247,9 +257,29 @@ def devices(t):
         t.check(out == "kernel: off\n", f"{device}: the file has {out!r}")
 
 
+@test("apps.seccomp", lane="vmm")
+def seccomp(t):
+    "Each thread of likexvm has a filter of system calls and gets no new privileges; a forbidden call ends the process."
+    packages.need("vmm")
+    lib.build(t, folder="tests/vmm")
+    program = BUILD / "tools" / "tests-vmm" / "forbidden"
+    for thread, (good, bad) in CALLS.items():
+        for call in good.split():
+            t.run([program, thread, call])
+        for call in bad.split():
+            t.run([program, thread, call], status=-SIGSYS)
+        t.note(f"{thread}: {good}; not {bad}")
+    for device in ("kvm", "likex"):
+        out = _step(t, _kernels(t), f"status {device}", 128 + 15)[0].decode()
+        rows = [row for row in out.splitlines() if ":\t" in row]
+        # Two vCPUs, the thread that waits, and with KVM one that the kernel has added.
+        t.check(set(rows) == {"NoNewPrivs:\t1", "Seccomp:\t2"} and len(rows) >= 6, f"{device}: threads are not all confined:\n{out}")
+
+
 @test("vmm.unit", lane="vmm")
 def unit(t):
     "likexvm's parts that need no hypervisor, with AddressSanitizer and UBSan."
+    packages.need("vmm")
     lib.build(t, folder="tests/vmm")
     done = t.run([BUILD / "tools" / "tests-vmm" / "unit"], timeout=60)
     lib.note_lines(t, done.stdout, r"checks, ")
@@ -258,7 +288,7 @@ def unit(t):
 @test("vmm.build", lane="vmm")
 def build_all(t):
     "gcc and clang without a warning, static analysis clean; options that are wrong or missing are refused; the man page."
-    t.packages("clang", "cppcheck", "clang-tidy", "man-db")
+    t.packages("libseccomp-dev", "clang", "cppcheck", "clang-tidy", "man-db")
     for compiler in ("gcc", "clang"):
         for folder in ("vmm", "tests/vmm"):
             lib.build(t, folder=folder, out=f"tools-{compiler}", CC=compiler)
