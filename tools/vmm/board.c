@@ -141,20 +141,11 @@ size_t board_receive(struct board *board, const uint8_t *bytes, size_t count)
 {
 	size_t taken = 0;
 
-	pthread_mutex_lock(&board->lock);
+	if (pthread_mutex_trylock(&board->lock))
+		return 0;
 	while (taken < count && uart_room(&board->uart))
 		uart_receive(&board->uart, bytes[taken++]);
 	set_serial_line(board);
 	pthread_mutex_unlock(&board->lock);
 	return taken;
-}
-
-size_t board_room(struct board *board)
-{
-	size_t room;
-
-	pthread_mutex_lock(&board->lock);
-	room = uart_room(&board->uart);
-	pthread_mutex_unlock(&board->lock);
-	return room;
 }

@@ -49,10 +49,10 @@ void board_mmio(struct board *board, uint64_t address, bool write, uint8_t *data
 /* A vCPU has ended a level-triggered interrupt. */
 void board_eoi(struct board *board, uint8_t vector);
 
-/* Bytes for the serial port; return how many of them it has taken. */
+/*
+ * Bytes for the serial port; return how many of them it has taken. It does not wait: 0 while
+ * another thread is in a device, which may be output that blocks.
+ */
 size_t board_receive(struct board *board, const uint8_t *bytes, size_t count);
-
-/* Return how many bytes the serial port takes now. */
-size_t board_room(struct board *board);
 
 #endif

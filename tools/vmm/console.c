@@ -49,15 +49,17 @@ void console_close(struct console *console)
 	*console = (struct console){ .input = -1, .output = -1 };
 }
 
-bool console_read(struct console *console, struct board *board)
+bool console_wants(const struct console *console)
 {
-	size_t room = board_room(board);
-	uint8_t bytes[UART_FIFO];
-	ssize_t got;
+	return console->input >= 0 && (console->terminal || !console->count);
+}
 
-	if (!room)
-		return false;
-	got = read(console->input, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+bool console_read(struct console *console)
+{
+	size_t room = sizeof(console->waiting) - console->count;
+	uint8_t bytes[CONSOLE_WAITING];
+	ssize_t got = read(console->input, bytes, console->terminal ? sizeof(bytes) : room);
+
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
 	if (got <= 0) {
@@ -66,6 +68,18 @@ bool console_read(struct console *console, struct board *board)
 	}
 	if (console->terminal && memchr(bytes, CONSOLE_ESCAPE, got))
 		return true;
-	board_receive(board, bytes, got);
+	/* Typed bytes that no guest reads are lost, as on a real line. */
+	if ((size_t)got > room)
+		got = room;
+	memcpy(console->waiting + console->count, bytes, got);
+	console->count += got;
 	return false;
+}
+
+void console_feed(struct console *console, struct board *board)
+{
+	size_t taken = console->count ? board_receive(board, console->waiting, console->count) : 0;
+
+	console->count -= taken;
+	memmove(console->waiting, console->waiting + taken, console->count);
 }

@@ -9,12 +9,15 @@
 #include "board.h"
 
 #define CONSOLE_ESCAPE	0x1d		/* Ctrl-] */
+#define CONSOLE_WAITING	256
 
 struct console {
 	int input, output;		/* input: -1 at its end, or if there is none */
 	bool file;			/* output is a file of its own */
 	bool terminal;			/* input is a terminal, which has been set to raw mode */
 	struct termios saved;
+	uint8_t waiting[CONSOLE_WAITING];	/* for room in the serial port */
+	size_t count;
 };
 
 /*
@@ -26,7 +29,16 @@ int console_open(struct console *console, const char *name);
 /* Give the terminal its mode back. */
 void console_close(struct console *console);
 
-/* Pass on input that is there, as far as the serial port takes it. True for the escape key. */
-bool console_read(struct console *console, struct board *board);
+/*
+ * Tell whether input is to be read. A file waits until the serial port takes it. A terminal
+ * does not, since the escape key has to work with any guest.
+ */
+bool console_wants(const struct console *console);
+
+/* Read input that is there. Return true for the escape key. */
+bool console_read(struct console *console);
+
+/* Pass input on, as far as the serial port takes it. */
+void console_feed(struct console *console, struct board *board);
 
 #endif

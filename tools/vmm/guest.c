@@ -32,12 +32,19 @@ void guest_end(struct guest *guest, enum end end)
 	wake(guest);
 }
 
+/* The console may block for ever, which must not keep the machine from its end. */
 static bool output(void *ctx, uint8_t byte)
 {
 	struct guest *guest = ctx;
-	int r = write_all(guest->output, &byte, 1);
+	ssize_t r;
 
-	return r ? complain(r, "console"), false : true;
+	do {
+		r = write(guest->output, &byte, 1);
+	} while (r < 0 && errno == EINTR && atomic_load(&guest->end) == END_NONE);
+	if (r == 1 || atomic_load(&guest->end) != END_NONE)
+		return true;
+	complain(-errno, "console");
+	return false;
 }
 
 static void room(void *ctx)

@@ -22,6 +22,7 @@
 #define MEMORY_LEAST	(2ULL << 20)
 #define MEMORY_MOST	(1ULL << 40)
 #define FILE_MOST	(1ULL << 30)
+#define WAIT_MS		20
 
 struct asked {
 	const char *kernel, *initrd, *console;
@@ -188,24 +189,26 @@ static enum end wait_for_end(struct run *run)
 	struct guest *guest = &run->guest;
 
 	for (;;) {
-		bool room = run->console.input >= 0 && board_room(&guest->board);
+		bool wants = console_wants(&run->console);
 		struct pollfd files[] = {
 			{ .fd = guest->wake, .events = POLLIN },
 			{ .fd = run->signals, .events = POLLIN },
-			{ .fd = room ? run->console.input : -1, .events = POLLIN },
+			{ .fd = wants ? run->console.input : -1, .events = POLLIN },
 		};
 		enum end end = (enum end)atomic_load(&guest->end);
 
 		if (end != END_NONE)
 			return end;
-		if (poll(files, 3, -1) < 0 && errno != EINTR)
+		/* A device that was busy has no event for the bytes that wait. */
+		if (poll(files, 3, run->console.count ? WAIT_MS : -1) < 0 && errno != EINTR)
 			return complain(-errno, "poll"), END_ERROR;
 		if (files[0].revents)
 			drain(guest->wake);
 		if (files[1].revents)
 			read_signal(run);
-		if (files[2].revents && console_read(&run->console, &guest->board))
+		if (files[2].revents && console_read(&run->console))
 			stop(run);
+		console_feed(&run->console, &guest->board);
 	}
 }
 

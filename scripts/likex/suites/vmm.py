@@ -55,6 +55,13 @@ CALLS = {
 }
 SIGSYS = 31
 
+# Ends of likexvm on a terminal: (how, the small kernel's word and options, what came of it).
+TERMINAL_ENDS = (
+    ("key", "sleep", "exit 0"), ("term", "sleep", "signal 15"), ("hangup", "sleep", "signal 1"),
+    ("key", "reset", "exit 0"), ("none", "panic", "exit 3"), ("none", "reset --no-reset", "exit 4"),
+    ("none", "error", "exit 1"), ("none", "off", "exit 0"), ("stuck", "write", "exit 0"),
+)
+
 _BOOTS = {}
 
 
@@ -195,6 +202,8 @@ def _kernel_steps(command, device):
     dumps = f"{on} sleep & sleep 1; kill -USR1 $!; sleep 1; kill -INT $!; kill -TERM $!; wait $!"
     status = f"{on} sleep --cpus 2 & sleep 1; grep -hE '^(NoNewPrivs|Seccomp):' /proc/$!/task/*/status; kill -TERM $!; wait $!"
     file = f"{on} off --console /tmp/console && cat /tmp/console"
+    steps += [guest.marked(f"terminal {how} {word} {device}", ["sh", "-c", f"/tests/terminal {how} {on} {word}"])
+              for how, word, _ in TERMINAL_ENDS]
     return [*steps, *(guest.marked(f"{name} {device}", ["sh", "-c", script])
                       for name, script in (("resets", resets), ("dumps", dumps), ("status", status), ("file", file)))]
 
@@ -203,12 +212,12 @@ def _kernels(t):
     """Run the small kernel in all ways in one boot; return its outcome."""
     if "kernels" not in _BOOTS:
         lib.build(t, folder="tests/vmm")
-        program, built = _program(t), kernel.build("host")
+        program, built, tests = _program(t), kernel.build("host"), BUILD / "tools" / "tests-vmm"
         steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
         for device in ("kvm", "likex"):
             steps += _kernel_steps([*image.run_shared(program), "run"], device)
         _BOOTS["kernels"] = machine.boot(machine.for_kernel(built, cpus=2), built,
-                                         image.base(built, [*program, BUILD / "tools" / "tests-vmm" / "kernel"]), steps,
+                                         image.base(built, [*program, tests / "kernel", tests / "terminal"]), steps,
                                          BUILD / "run" / "vmm-kernels", limit=300)
     return _BOOTS["kernels"]
 
@@ -255,6 +264,16 @@ def devices(t):
         t.check(f"{ANSWER}\n" in outputs[device, "answer"], f"{device}: {outputs[device, 'answer']}")
         out = _step(t, _kernels(t), f"file {device}")[0].decode()
         t.check(out == "kernel: off\n", f"{device}: the file has {out!r}")
+
+
+@test("apps.terminal", lane="vmm")
+def terminal(t):
+    "On a real pseudo-terminal: raw mode while a machine runs, the escape key told once, the mode restored after each end."
+    for device in ("kvm", "likex"):
+        for how, word, wanted in TERMINAL_ENDS:
+            out, said = _step(t, _kernels(t), f"terminal {how} {word} {device}")
+            t.check(out.decode() == f"{wanted}, told 1\n", f"{device}, {how}, {word}: {out} {said}")
+            t.note(f"{device}: {how}, {word}: {wanted}")
 
 
 @test("apps.seccomp", lane="vmm")

@@ -244,17 +244,21 @@ static void test_board_interrupts(void)
 	mmio(&board, IOAPIC_AT, true, 0x10 + 2 * LINE_SERIAL, 1);
 	mmio(&board, IOAPIC_AT + 0x10, true, LEVEL | 0x41, 8);
 	CHECK(asked.routes == 1 && mmio(&board, IOAPIC_AT + 0x10, false, 0, 4) == (LEVEL | 0x41));
-	CHECK(board_receive(&board, (const uint8_t *)"ab", 2) == 0 && !board_room(&board));
+	CHECK(board_receive(&board, (const uint8_t *)"ab", 2) == 0);
 	out(&board, PORT_SERIAL + 4, 0x08, 1);
 	out(&board, PORT_SERIAL + 1, 0x01, 1);
-	CHECK(asked.rooms == 1 && board_room(&board) == 1);
+	CHECK(asked.rooms == 1 && uart_room(&board.uart) == 1);
 	CHECK(board_receive(&board, (const uint8_t *)"ab", 2) == 1 && asked.messages == 1);
-	CHECK(asked.last.data == 0xc041 && !board_room(&board));
+	CHECK(asked.last.data == 0xc041 && !uart_room(&board.uart));
 	board_eoi(&board, 0x41);
 	CHECK(asked.messages == 2);
 	CHECK(in(&board, PORT_SERIAL, 1) == 'a' && asked.rooms == 2);
 	board_eoi(&board, 0x41);
 	CHECK(asked.messages == 2);
+	pthread_mutex_lock(&board.lock);
+	CHECK(board_receive(&board, (const uint8_t *)"c", 1) == 0);
+	pthread_mutex_unlock(&board.lock);
+	CHECK(board_receive(&board, (const uint8_t *)"c", 1) == 1);
 	CHECK(mmio(&board, IOAPIC_AT + IOAPIC_SIZE, false, 0, 4) == 0xffffffff);
 }
 

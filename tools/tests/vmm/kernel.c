@@ -140,6 +140,9 @@ __attribute__((noreturn)) void kernel(const uint32_t *start_info)
 	case 'l':	/* level */
 		use_level();
 		break;
+	case 'w':	/* write for ever */
+		for (;;)
+			say(word);
 	case 'a':	/* answer */
 		answer();
 		break;
