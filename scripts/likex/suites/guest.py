@@ -19,7 +19,7 @@ PROGRAMS = ("life", "fds", "errors", "exits", "memory", "process", "mmio", "vcpu
 
 # The tests of interrupts: see irq.py. On the debug kernel they run with the others.
 INTERRUPTS = ("irq_lapic", "irq_deliver", "irq_timer", "irq_ipis", "irq_save", "irq_fuzz", "irq_page")
-DEBUG_INTERRUPTS = 100          # divides their counts there
+DEBUG_INTERRUPTS, DEBUG_LATE_MS = 100, 20       # divides their counts there; how late a timer may be
 
 # Those that run on KVM, too: the same fault was KVM's (fds), or they show that a behaviour is KVM's.
 ON_KVM = ("fds", "ioeventfd", "irqfd")
@@ -171,7 +171,8 @@ def _steps(flavour):
     steps += [marked(name, [f"/tests/{name}"], scale) for name in PROGRAMS]
     steps += [marked(f"{name}-kvm", ["env", "LIKEX_DEV=/dev/kvm", f"/tests/{name}"], scale) for name in ON_KVM]
     if flavour == "debug":
-        steps += [marked(name, [f"/tests/{name}"], DEBUG_INTERRUPTS) for name in INTERRUPTS]
+        steps += [marked(name, ["env", f"LIKEX_TEST_LATE_MS={DEBUG_LATE_MS}", f"/tests/{name}"], DEBUG_INTERRUPTS)
+                  for name in INTERRUPTS]
     steps.append(marked("unload", ["sh", "-c", UNLOAD]))
     if flavour == "debug":
         steps.append(marked("kmemleak", ["sh", "-c", LEAKS]))
