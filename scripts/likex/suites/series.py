@@ -288,7 +288,7 @@ def _link(t, value, kvm="m"):
     """
     packages.need("kernel")
     tree, out = series.make(), BUILD / "kernel" / "host"
-    passed = _passed(t, _git("rev-parse", "HEAD^{tree}"), value, kvm, _made_by("gcc", "ld", _link_in, _linked))
+    passed = _passed(t, _git("rev-parse", "HEAD^{tree}"), value, kvm, _made_by("gcc", "ld", _link_in, _global, _linked))
     if passed and passed.exists():
         t.note("as it was when it passed")
         return
@@ -314,8 +314,18 @@ def _link_in(t, tree, out, value, kvm):
     kernel.make(tree, out, "bzImage", "modules", what=f"link with LiKeX={value}, KVM={kvm}", log=log)
     said = (kernel.LOGS / log).read_text()
     t.check("warning:" not in said, "warnings:\n" + "\n".join(row for row in said.splitlines() if "warning:" in row))
+    if (value, kvm) == ("y", "m"):
+        same = _global(out, "arch/x86/likex", "virt/likex") & _global(out, "arch/x86/kvm", "virt/kvm")
+        t.check(not same, f"names of LiKeX's that are KVM's, too, so that they cannot both be in the kernel: {' '.join(same)}")
     found = _linked(out)
     t.check(found == value, f"LiKeX is {found} in the kernel, and not {value}")
+
+
+def _global(out, *folders):
+    """Return the global names that the objects in folders of a kernel's build define."""
+    objects = [path for folder in folders for path in (out / folder).rglob("*.o") if not path.name.endswith(".mod.o")]
+    said = capture(["nm", "-g", "--defined-only", *objects])
+    return {name for name in re.findall(r"^[0-9a-f]+ [A-Z] (\w+)$", said, re.MULTILINE) if not name.endswith("_module")}
 
 
 def _linked(out):
