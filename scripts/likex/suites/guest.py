@@ -20,6 +20,7 @@ PROGRAMS = ("life", "fds", "errors", "exits", "memory", "process", "mmio", "vcpu
 # The tests of interrupts: see irq.py. On the debug kernel they run with the others.
 INTERRUPTS = ("irq_lapic", "irq_deliver", "irq_timer", "irq_ipis", "irq_save", "irq_fuzz", "irq_page")
 DEBUG_INTERRUPTS, DEBUG_LATE_MS = 100, 20       # divides their counts there; how late a timer may be
+DEBUG_LONG = ("irq_timer", "irq_ipis", "irq_save")      # more than half of that boot's time: only with --exhaustive
 
 # Those that run on KVM, too: the same fault was KVM's (fds), or they show that a behaviour is KVM's.
 ON_KVM = ("fds", "ioeventfd", "irqfd")
@@ -160,7 +161,7 @@ def marked(name, command, scale=1):
     return machine.Step(name, ["sh", "-c", words, *command])
 
 
-def _steps(flavour):
+def _steps(flavour, exhaustive):
     scale = 20 if flavour in ("debug", LEAN, NEWEST) else 1
     steps = [marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
     if flavour in (AVX512, LEAN, NEWEST):
@@ -172,7 +173,7 @@ def _steps(flavour):
     steps += [marked(f"{name}-kvm", ["env", "LIKEX_DEV=/dev/kvm", f"/tests/{name}"], scale) for name in ON_KVM]
     if flavour == "debug":
         steps += [marked(name, ["env", f"LIKEX_TEST_LATE_MS={DEBUG_LATE_MS}", f"/tests/{name}"], DEBUG_INTERRUPTS)
-                  for name in INTERRUPTS]
+                  for name in INTERRUPTS if exhaustive or name not in DEBUG_LONG]
     steps.append(marked("unload", ["sh", "-c", UNLOAD]))
     if flavour == "debug":
         steps.append(marked("kmemleak", ["sh", "-c", LEAKS]))
@@ -190,7 +191,7 @@ def boot(t, flavour):
         target, initrd = machine.for_kernel(built, cpus=2, **chosen), image.base(built, programs)
         # On the usual kernel and processor guests run in each run of the tests, whatever has passed before.
         start = machine.boot if flavour == "host" else t.boot_once
-        _BOOTS[flavour] = start(target, built, initrd, _steps(flavour), BUILD / "run" / f"guests-{flavour}",
+        _BOOTS[flavour] = start(target, built, initrd, _steps(flavour, t.exhaustive), BUILD / "run" / f"guests-{flavour}",
                                 append=APPEND.get(flavour, ""), limit=3600 if flavour == "debug" else 900)
     return _BOOTS[flavour]
 

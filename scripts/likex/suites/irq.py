@@ -134,7 +134,7 @@ def _register(name, text, program, globs):
 
     run.__doc__, debug.__doc__ = text, f"On the debug kernel, with smaller counts: {text}"
     test(name)(run)
-    test(f"debug.{name.replace('.', '-')}", lane="debug")(debug)
+    test(f"debug.{name.replace('.', '-')}", exhaustive=program in guest.DEBUG_LONG, lane="debug")(debug)
 
 
 for _name, (_text, _program, _globs) in TESTS.items():
