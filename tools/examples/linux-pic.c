@@ -133,8 +133,6 @@ static void handle_exit(struct pc *pc)
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		return port(pc);
-	case KVM_EXIT_MMIO:
-		return access_apic(&pc->cpu);
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		pc->windows++;
 		return;

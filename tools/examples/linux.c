@@ -6,7 +6,7 @@
  * Usage: linux [/dev/likex|/dev/kvm] CPUS x2apic|xapic VMLINUX INITRAMFS [WORDS...]
  *
  * In xAPIC mode LiKeX leaves accesses to the APIC to user space: likex_vcpu_run()
- * decodes them, and LIKEX_LAPIC_ACCESS carries them out.
+ * decodes them and has the kernel carry them out.
  */
 #include <err.h>
 #include <errno.h>
@@ -29,8 +29,6 @@ static void *run(void *arg)
 			exit(0);
 		if (!r && cpu->vcpu.run->exit_reason == KVM_EXIT_IO)
 			serial(cpu->vcpu.run);
-		else if (!r && cpu->vcpu.run->exit_reason == KVM_EXIT_MMIO)
-			access_apic(cpu);
 		else
 			errx(1, "vCPU %u: %d, exit reason %u", cpu->vcpu.handle.vcpu, r,
 			     cpu->vcpu.run->exit_reason);

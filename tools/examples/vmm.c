@@ -117,12 +117,3 @@ void serial(const struct kvm_run *run)
 	else if (run->io.port == SERIAL && write_all(STDOUT_FILENO, data, run->io.count))
 		err(1, "output");
 }
-
-void access_apic(struct cpu *cpu)
-{
-	uint8_t vector;
-
-	/* No device here has level-triggered interrupts, so no end of one is waited for. */
-	if (vcpu_access_lapic(&cpu->vcpu, &vector) < 0)
-		err(1, "LIKEX_LAPIC_ACCESS");
-}

@@ -44,7 +44,4 @@ void cpu_ioctl(struct cpu *cpu, unsigned long cmd, void *arg, const char *what);
 /* A serial port that is always ready to send; other ports are empty. */
 void serial(const struct kvm_run *run);
 
-/* Complete an access to the xAPIC page, which LiKeX leaves to user space. */
-void access_apic(struct cpu *cpu);
-
 #endif

@@ -26,6 +26,10 @@
 #define VECTOR_PF 14
 #define DR6_BS (1ull << 14)
 
+/* The registers of a local APIC in xAPIC mode, where each guest leaves them. */
+#define APIC_PAGE 0xfee00000ull
+#define APIC_SIZE 0x1000ull
+
 #define XSAVE_BV 512
 #define XFEATURE_PKRU 9
 
@@ -367,7 +371,8 @@ static int retire(struct likex_vcpu *v)
 	return r;
 }
 
-/* Exits to the caller. */
+/* Exits to the caller: the functions return 1, or this for an access to APIC_PAGE. */
+#define EXIT_APIC 2
 
 static int exit_mmio(struct kvm_run *run, const struct likex_io *io)
 {
@@ -376,7 +381,7 @@ static int exit_mmio(struct kvm_run *run, const struct likex_io *io)
 	memcpy(run->mmio.data, io->data, sizeof(run->mmio.data));
 	run->mmio.len = io->len;
 	run->mmio.is_write = io->write;
-	return 1;
+	return (io->addr & -APIC_SIZE) == APIC_PAGE ? EXIT_APIC : 1;
 }
 
 static int exit_pio(struct kvm_run *run, const struct likex_io *io)
@@ -479,8 +484,8 @@ static __attribute__((noinline, cold)) int emulate_failed(struct likex_vcpu *v, 
 }
 
 /*
- * Execute, or go on with, the instruction. Returns 1 for an exit to the
- * caller, 0 to run on, or a negative errno.
+ * Execute, or go on with, the instruction. Returns 1 or EXIT_APIC for an exit to
+ * the caller, 0 to run on, or a negative errno.
  */
 static int emulate(struct likex_vcpu *v)
 {
@@ -652,14 +657,40 @@ static int complete(struct likex_vcpu *v)
 	return emulate(v);
 }
 
+/*
+ * Carry out the access that waits, to the page of a local APIC that LiKeX has in the kernel:
+ * the caller has no part in it. Without such an APIC the caller knows what is there. Return
+ * true if the guest can go on.
+ */
+static __attribute__((noinline, cold)) bool apic_access(struct likex_vcpu *v)
+{
+	struct kvm_run *run = v->cfg.run;
+	struct likex_lapic_access access = {
+		.offset = run->mmio.phys_addr & (APIC_SIZE - 1),
+		.flags = run->mmio.is_write ? LIKEX_LAPIC_WRITE : 0,
+	};
+
+	memcpy(&access.value, run->mmio.data, sizeof(access.value));
+	if (call(v, LIKEX_LAPIC_ACCESS, &access))
+		return false;
+	if (access.flags & LIKEX_LAPIC_EOI) {
+		run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		run->eoi.vector = access.vector;
+		return false;
+	}
+	memcpy(run->mmio.data, &access.value, sizeof(access.value));
+	return true;
+}
+
 int likex_vcpu_run(struct likex_vcpu *v)
 {
-	int r = 0;
+	bool waits = likex_emul_pending(v->emul);
+	int r;
 
-	if (likex_emul_pending(v->emul))
-		r = complete(v);
-	while (!r)
-		r = run_once(v);
+	do {
+		r = waits ? complete(v) : run_once(v);
+		waits = r == EXIT_APIC && apic_access(v);
+	} while (!r || waits);
 	return r < 0 ? r : 0;
 }
 

@@ -43,29 +43,12 @@ static enum end port(struct cpu *cpu)
 	return end;
 }
 
-static void access_lapic(struct cpu *cpu)
-{
-	struct kvm_run *run = cpu->vcpu.run;
-	uint8_t vector;
-	int r = vcpu_access_lapic(&cpu->vcpu, &vector);
-
-	if (r > 0)
-		board_eoi(&cpu->guest->board, vector);
-	else if (r < 0)
-		/* In another mode there is nothing at this address. */
-		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
-}
-
 static enum end mmio(struct cpu *cpu)
 {
 	struct kvm_run *run = cpu->vcpu.run;
-	uint64_t address = run->mmio.phys_addr;
 
-	if (cpu->guest->vm.likex && address >= LAPIC_AT && address < LAPIC_AT + LAPIC_SIZE)
-		access_lapic(cpu);
-	else
-		board_mmio(&cpu->guest->board, address, run->mmio.is_write, run->mmio.data,
-			   run->mmio.len);
+	board_mmio(&cpu->guest->board, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data,
+		   run->mmio.len);
 	return END_NONE;
 }
 

@@ -135,24 +135,6 @@ int vcpu_set(const struct vcpu *vcpu, unsigned long cmd, void *arg, const char *
 	return r < 0 ? complain(r, "%s", what) : 0;
 }
 
-int vcpu_access_lapic(const struct vcpu *vcpu, uint8_t *vector)
-{
-	struct kvm_run *run = vcpu->run;
-	struct likex_lapic_access access = {
-		.offset = run->mmio.phys_addr - LAPIC_AT,
-		.flags = run->mmio.is_write ? LIKEX_LAPIC_WRITE : 0,
-	};
-	int r;
-
-	memcpy(&access.value, run->mmio.data, sizeof(access.value));
-	r = vcpu_ioctl(vcpu, LIKEX_LAPIC_ACCESS, &access);
-	if (r < 0)
-		return r;
-	memcpy(run->mmio.data, &access.value, sizeof(access.value));
-	*vector = access.vector;
-	return access.flags & LIKEX_LAPIC_EOI ? 1 : 0;
-}
-
 struct kvm_cpuid2 *vm_supported_cpuid(const struct vm *vm)
 {
 	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + LEAVES * sizeof(cpuid->entries[0]));

@@ -14,9 +14,6 @@
 
 #include "memory.h"
 
-#define LAPIC_AT	0xfee00000
-#define LAPIC_SIZE	0x1000
-
 struct vm {
 	int dev, fd;			/* the same on /dev/likex */
 	bool likex;
@@ -56,13 +53,6 @@ int vcpu_ioctl(const struct vcpu *vcpu, unsigned long cmd, void *arg);
 
 /* The same, with a message if it fails. */
 int vcpu_set(const struct vcpu *vcpu, unsigned long cmd, void *arg, const char *what);
-
-/*
- * Complete an exit for an access to the page of the local APIC in xAPIC mode, which LiKeX
- * leaves to user space. Return 1 if it has ended a level-triggered interrupt (@vector), 0, or
- * a negative errno if there is no such APIC, with no message.
- */
-int vcpu_access_lapic(const struct vcpu *vcpu, uint8_t *vector);
 
 /* Return the CPUID leaves that the hypervisor supports (to free()), or NULL. */
 struct kvm_cpuid2 *vm_supported_cpuid(const struct vm *vm);

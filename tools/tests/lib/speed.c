@@ -21,7 +21,7 @@
 
 #define CODE   0x4000ull
 #define TABLES 0x10000ull
-#define DEVICE 0xfee00000ull
+#define DEVICE 0xd0000000ull
 #define MEMORY 0x20000ull
 #define PAGE   0x8000ull
 #define ITERATIONS 1000

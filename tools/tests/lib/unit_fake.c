@@ -70,6 +70,22 @@ static void copy(void *to, const void *from, size_t n)
 	memcpy(to, from, n);
 }
 
+static int fake_lapic(struct fake *f, struct likex_lapic_access *access)
+{
+	bool write = access->flags & LIKEX_LAPIC_WRITE;
+
+	if (!f->lapic)
+		return -EINVAL;
+	f->access[!write] = *access;
+	if (!write)
+		access->value = LAPIC_VALUE;
+	if (write && f->lapic == LEVEL_ENDS) {
+		access->flags |= LIKEX_LAPIC_EOI;
+		access->vector = LAPIC_VECTOR;
+	}
+	return 0;
+}
+
 static int fake_ioctl(void *handle, unsigned long cmd, void *arg)
 {
 	struct fake *f = handle;
@@ -97,6 +113,7 @@ static int fake_ioctl(void *handle, unsigned long cmd, void *arg)
 		copy(arg, f->xsave, sizeof(f->xsave));
 		break;
 	case KVM_SET_XSAVE: copy(f->xsave, arg, sizeof(f->xsave)); break;
+	case LIKEX_LAPIC_ACCESS: return fake_lapic(f, arg);
 	case KVM_GET_XCRS:
 		memset(xcrs, 0, sizeof(*xcrs));
 		xcrs->nr_xcrs = 1;

@@ -13,6 +13,9 @@
 #define MEMORY  0x10000ull
 #define DEVICE  0xd0000ull
 #define SCRIPT  8
+#define LAPIC   0xfee00000ull	/* its registers; each reads as: */
+#define LAPIC_VALUE 0x89abcdef
+#define LAPIC_VECTOR 0x44
 
 enum exit_kind { END, MMIO, KVM_FAIL, HLT, SIGNAL };
 
@@ -37,6 +40,8 @@ struct fake {
 	bool lean;		/* ioctls only for the registers */
 	bool no_debug;		/* none for debug registers */
 	bool big_xsave;		/* more vector state than KVM_GET_XSAVE gives */
+	enum { NO_LAPIC, EDGE_ENDS, LEVEL_ENDS } lapic;	/* in the kernel: which interrupt an EOI ends */
+	struct likex_lapic_access access[2];	/* to it: the last one that wrote, and that read */
 	struct likex_vcpu *vcpu;
 	/* Of a device that answers at once. */
 	unsigned int ios, bulk_ios;	/* that it has carried out */

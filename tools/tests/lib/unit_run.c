@@ -688,6 +688,40 @@ static void lean_shadow(struct unit *u)
 	fake_free(f);
 }
 
+/* Accesses to a local APIC in the kernel are no exits, except for an EOI that others wait for. */
+static void local_apic(struct unit *u)
+{
+	/* mov %eax, 0xb0; mov 0x80, %ebx; mov %bx, 0x1000 */
+	static const u8 code[] = { 0x66, 0xa3, 0xb0, 0x00, 0x66, 0x8b, 0x1e, 0x80, 0x00,
+				   0x89, 0x1e, 0x00, 0x10 };
+
+	for (int lapic = EDGE_ENDS; lapic <= LEVEL_ENDS; lapic++) {
+		struct fake *f = fake_new(code, sizeof(code), true);
+
+		u->name = lapic == EDGE_ENDS ? "a local APIC, an edge ends" : "a local APIC, a level ends";
+		f->lapic = lapic;
+		f->sregs.ds.base = LAPIC;
+		f->script[0] = (struct script){ MMIO, { .gpa = LAPIC + 0xb0, .access = 1 }, { 0 } };
+		f->script[1] = (struct script){ MMIO, { .gpa = LAPIC + 0x80 }, { 0 } };
+		f->script[2] = (struct script){ MMIO, { .gpa = LAPIC + 0x1000, .access = 1 }, { 0 } };
+		if (lapic == LEVEL_ENDS) {
+			expect_exit(u, f, KVM_EXIT_IOAPIC_EOI);
+			EXPECT_EQ(u, LAPIC_VECTOR, f->run->eoi.vector);
+		}
+		/* The next page is not a local APIC's. */
+		expect_exit(u, f, KVM_EXIT_MMIO);
+		EXPECT_EQ(u, LAPIC + 0x1000, f->run->mmio.phys_addr);
+		EXPECT_EQ(u, 0x1009, f->regs.rip);
+		EXPECT_EQ(u, LAPIC_VALUE, f->regs.rbx);
+		EXPECT_EQ(u, 0xb0, f->access[0].offset);
+		EXPECT_EQ(u, 0x1234, f->access[0].value);
+		EXPECT_EQ(u, 0x80, f->access[1].offset);
+		EXPECT_EQ(u, 0, f->access[1].flags);
+		expect_exit(u, f, KVM_EXIT_HLT);
+		fake_free(f);
+	}
+}
+
 static void refused_config(struct unit *u)
 {
 	struct likex_vcpu_config config = { .size = sizeof(config), .ops = &fake_ops };
@@ -740,5 +774,6 @@ void unit_run(struct unit *u)
 	lean_single_step(u, true);
 	user_single_step(u);
 	lean_shadow(u);
+	local_apic(u);
 	refused_config(u);
 }

@@ -123,6 +123,11 @@ void likex_vcpu_free(struct likex_vcpu *vcpu);
  * #UD for the guest (likex_emul_config.refuse); likex_vcpu_error() tells more. An
  * exception that it raises is delivered to the guest.
  *
+ * An access to a local APIC that LiKeX has in the kernel, at 0xfee00000, is
+ * carried out there and is no exit, except for the end of a level-triggered
+ * interrupt: KVM_EXIT_IOAPIC_EOI, completed with the next call, too. Such an access
+ * needs the ioctl LIKEX_LAPIC_ACCESS (a seccomp filter, for example, has to allow it).
+ *
  * A KVM_EXIT_IO made here (INS, OUTS) has its data within the first page of
  * the run area; io.data_offset says where, as always.
  *
