@@ -14,7 +14,8 @@
  * For programs that use the C library's ioctl(), with KVM's three descriptors
  * (/dev/kvm, or /dev/likex-kvm in its place). A descriptor that was duplicated
  * or came from another process is not recognised: it is passed through. After a fork
- * the VMs are the parent's, as in the kernel.
+ * the VMs are the parent's, as in the kernel. A thread that may be cancelled at any time
+ * is cancelled in the kernel's KVM_RUN or after the call, never with a lock held here.
  */
 #include "ioeventfd.h"
 
@@ -46,14 +47,14 @@ struct memory_region2 {
 
 #define SET_MEMORY_REGION2 _IOW(KVMIO, 0x49, struct memory_region2)
 
-/* The registers of a local APIC in xAPIC mode, where each guest leaves them. */
-#define APIC_PAGE	0xfee00000ull
-#define APIC_SIZE	0x1000ull
 /* The inputs of KVM's own IOAPIC */
 #define IOAPIC_PINS	24
 
 /* Descriptors below this that are neither a VM nor a vCPU are closed without a lock. */
 #define MARKS 65536
+
+/* How the thread that is in a call of this library may be cancelled outside of it */
+static __thread int cancel_type;
 
 typedef int (*ioctl_fn)(int fd, unsigned long request, ...);
 typedef int (*close_fn)(int fd);
@@ -153,13 +154,46 @@ static void *guest_memory(void *ctx, uint64_t gpa, bool write)
 	return host;
 }
 
+/* Cancelled at once no longer, and not at all until the next call of the C library that allows it. */
+static int cancel_later(void)
+{
+	int type;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
+	return type;
+}
+
+static void cancel_as_before(int type)
+{
+	if (type == PTHREAD_CANCEL_ASYNCHRONOUS)
+		pthread_setcanceltype(type, NULL);
+}
+
+/* For work that holds locks in calls of the C library that allow it, as write() and close(). */
+static int cancel_disable(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+static void cancel_restore(int state)
+{
+	pthread_setcancelstate(state, NULL);
+}
+
 /* Around this library itself: its own calls must not come back here. */
 static int kernel_run(void *handle)
 {
 	const struct likex_handle *h = handle;
 	int fd = __atomic_load_n(&h->fd, __ATOMIC_RELAXED);
-	int r = next_ioctl()(fd, KVM_RUN, 0UL);
+	int r;
 
+	cancel_as_before(cancel_type);
+	r = next_ioctl()(fd, KVM_RUN, 0UL);
+	if (cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS)
+		cancel_later();
 	return r < 0 ? -errno : r;
 }
 
@@ -243,13 +277,16 @@ static struct vcpu *vcpu_get(int fd)
 static void vcpu_ran(struct vcpu *v)
 {
 	unsigned int refs = v->refs;
+	int state;
 
 	while (refs > 1)
 		if (atomic_compare_exchange_weak(&v->refs, &refs, refs - 1))
 			return;
+	state = cancel_disable();
 	pthread_rwlock_wrlock(&all.lock);
 	vcpu_put(v);
 	pthread_rwlock_unlock(&all.lock);
+	cancel_restore(state);
 }
 
 static void vcpu_forget(struct vcpu *v)
@@ -399,11 +436,15 @@ static int device(void *ctx, struct likex_io *io)
 {
 	struct vm *vm = ctx;
 	uint64_t value = 0;
+	int state, r;
 
 	if (io->space != LIKEX_SPACE_MMIO || !io->write)
 		return 1;
 	memcpy(&value, io->data, io->len);
-	return !ioeventfd_signal(&vm->ioeventfds, io->addr, io->len, value);
+	state = cancel_disable();
+	r = !ioeventfd_signal(&vm->ioeventfds, io->addr, io->len, value);
+	cancel_restore(state);
+	return r;
 }
 
 /* Made at the first run, when the program has asked for nothing more. */
@@ -433,33 +474,24 @@ static bool vcpu_ready(struct vcpu *v)
 	return v->likex;
 }
 
-/*
- * Carry out an access to the page of a local APIC that LiKeX has in the kernel. Returns
- * true if the guest can go on: the program has no part in it, except for the end of a
- * level-triggered interrupt, which it gets as KVM_EXIT_IOAPIC_EOI.
- */
-static bool apic_access(struct vcpu *v)
+static int run_to_exit(struct vcpu *v)
 {
-	struct kvm_run *run = v->run;
-	struct likex_lapic_access access = {
-		.offset = run->mmio.phys_addr & (APIC_SIZE - 1),
-		.flags = run->mmio.is_write ? LIKEX_LAPIC_WRITE : 0,
-	};
+	return vcpu_ready(v) ? likex_vcpu_run(v->likex) : kernel_run(&v->handle);
+}
 
-	if (run->exit_reason != KVM_EXIT_MMIO ||
-	    (run->mmio.phys_addr & -APIC_SIZE) != APIC_PAGE)
-		return false;
-	memcpy(&access.value, run->mmio.data, sizeof(access.value));
-	/* Without such an APIC, as on KVM, the program knows what is there. */
-	if (kernel_ioctl(&v->handle, LIKEX_LAPIC_ACCESS, &access) < 0)
-		return false;
-	if (access.flags & LIKEX_LAPIC_EOI) {
-		run->exit_reason = KVM_EXIT_IOAPIC_EOI;
-		run->eoi.vector = access.vector;
-		return false;
-	}
-	memcpy(run->mmio.data, &access.value, sizeof(access.value));
-	return true;
+static void cancelled(void *vcpu)
+{
+	vcpu_ran(vcpu);
+}
+
+static int run_cancellable(struct vcpu *v)
+{
+	int r;
+
+	pthread_cleanup_push(cancelled, v);
+	r = run_to_exit(v);
+	pthread_cleanup_pop(0);
+	return r;
 }
 
 static int vcpu_run(int fd, void *arg)
@@ -469,18 +501,24 @@ static int vcpu_run(int fd, void *arg)
 
 	if (!v)
 		return next_ioctl()(fd, KVM_RUN, arg);
-	if (vcpu_ready(v)) {
-		do
-			r = likex_vcpu_run(v->likex);
-		while (!r && apic_access(v));
-	} else {
-		r = kernel_run(&v->handle);
-	}
+	r = cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS ? run_cancellable(v) : run_to_exit(v);
 	vcpu_ran(v);
 	if (r >= 0)
 		return r;
 	errno = -r;
 	return -1;
+}
+
+static int run(int fd, void *arg)
+{
+	int type = cancel_later(), outer = cancel_type, r;
+
+	cancel_type = type;
+	r = vcpu_run(fd, arg);
+	/* This may be a signal's handler, in the middle of another call. */
+	cancel_type = outer;
+	cancel_as_before(type);
+	return r;
 }
 
 /* Registers that the program sets must not be overwritten by older ones. */
@@ -618,21 +656,11 @@ static void look_on(int fd, unsigned long request, const void *arg, int result)
 	}
 }
 
-__attribute__((visibility("default")))
-int ioctl(int fd, unsigned long request, ...)
+static int complete(int fd, unsigned long request, void *arg)
 {
-	va_list args;
-	void *arg;
 	int saved, r;
 
-	va_start(args, request);
-	arg = va_arg(args, void *);
-	va_end(args);
-	/* KVM's numbers; some programs pass them with the sign extended. */
-	request = (unsigned int)request;
 	switch (request) {
-	case KVM_RUN:
-		return vcpu_run(fd, arg);
 	case KVM_IOEVENTFD:
 		return ioeventfd(fd, arg);
 	case KVM_CHECK_EXTENSION:
@@ -648,13 +676,36 @@ int ioctl(int fd, unsigned long request, ...)
 }
 
 __attribute__((visibility("default")))
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	void *arg;
+	int state, r;
+
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	/* KVM's numbers; some programs pass them with the sign extended. */
+	if ((unsigned int)request == KVM_RUN)
+		return run(fd, arg);
+	state = cancel_disable();
+	r = complete(fd, (unsigned int)request, arg);
+	cancel_restore(state);
+	return r;
+}
+
+__attribute__((visibility("default")))
 int close(int fd)
 {
+	int state;
+
 	/* First: as soon as it is closed, the number can be another thread's. */
 	if (fd >= 0 && (fd >= MARKS || all.marks[fd])) {
+		state = cancel_disable();
 		pthread_rwlock_wrlock(&all.lock);
 		forget(fd);
 		pthread_rwlock_unlock(&all.lock);
+		cancel_restore(state);
 	}
 	return next_close()(fd);
 }
