@@ -36,6 +36,11 @@ def missing(names):
     return [name for name in names if name not in present]
 
 
+def available(name):
+    """Tell whether this machine's apt knows a package (an old list of packages is good enough)."""
+    return bool(capture(["apt-cache", "madison", name], check=False).strip())
+
+
 def need(*sets):
     """Install what these sets (names in SETS, or package names) lack; raise Missing where that may not be."""
     wanted = sorted({name for one in sets for name in SETS.get(one, one).split()})

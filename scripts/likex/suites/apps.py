@@ -7,47 +7,61 @@ same program runs on KVM in the same boot.
 
 import hashlib
 import pathlib
+import re
+import shutil
 
 from .. import image, kernel, machine, packages, program, series
-from ..base import BUILD, TOP
+from ..base import BUILD, TOP, write
 from ..initramfs import Archive
 from ..suite import Skip, test
-from . import guest, irq
+from . import guest, irq, lib
 
 QEMU = pathlib.Path("/usr/bin/qemu-system-x86_64-microvm")
 # No device but the serial port; the local APIC is in the kernel, the IOAPIC in QEMU.
 QEMU_MACHINE = "microvm,accel=kvm,kernel-irqchip=split,pic=off,pit=off,rtc=off"
-QEMU_WORDS = ("-L", "/tests", "-M", QEMU_MACHINE, "-cpu", "host", "-m", "96", "-nodefaults", "-no-user-config",
-              "-nographic", "-serial", "stdio", "-no-reboot")
-FIRMWARE = tuple(map(pathlib.Path, ("/usr/share/seabios/bios-microvm.bin", "/usr/share/qemu/linuxboot_dma.bin",
-                                    "/usr/share/qemu/pvh.bin", "/usr/share/qemu/qboot.rom")))
+ALWAYS = ("-L", "/tests", "-cpu", "host", "-m", "96", "-nodefaults", "-no-user-config", "-no-reboot")
+QEMU_WORDS = (*ALWAYS, "-M", QEMU_MACHINE, "-nographic", "-serial", "stdio")
+ROMS = pathlib.Path("/usr/share/seabios"), pathlib.Path("/usr/share/qemu")
+FIRMWARE = (ROMS[0] / "bios-microvm.bin", ROMS[1] / "linuxboot_dma.bin", ROMS[1] / "pvh.bin", ROMS[1] / "qboot.rom")
 
-# Devices in memory. This QEMU has no network of its own ("user"), so the guest's two cards are on one hub.
-VIRTIO_WORDS = ("-L", "/tests", "-M", f"{QEMU_MACHINE},acpi=off", "-cpu", "host", "-m", "96", "-nodefaults", "-no-user-config",
-                "-no-reboot", "-display", "none", "-serial", "file:/proc/self/fd/2", "-chardev", "stdio,id=console",
-                "-drive", "file=/tmp/disk,format=raw,if=none,id=disk", "-device", "virtio-blk-device,drive=disk",
-                "-netdev", "hubport,id=first,hubid=0", "-device", "virtio-net-device,netdev=first",
-                "-netdev", "hubport,id=second,hubid=0", "-device", "virtio-net-device,netdev=second",
-                "-device", "virtio-serial-device", "-device", "virtconsole,chardev=console")
+# A PC with PCI Express and SeaBIOS, which starts the guest's kernel by a ROM.
+PC = pathlib.Path("/usr/bin/qemu-system-x86_64")
+PC_MACHINE = "q35,accel=kvm,kernel-irqchip=split"
+PC_FIRMWARE = (ROMS[0] / "bios-256k.bin", ROMS[1] / "linuxboot_dma.bin", ROMS[1] / "pvh.bin", ROMS[1] / "kvmvapic.bin")
+
+# The microvm has no network of its own ("user"), so that its guest's two cards are on one hub.
+HUB = ("-netdev", "hubport,id=first,hubid=0", "-device", "virtio-net-{},netdev=first",
+       "-netdev", "hubport,id=second,hubid=0", "-device", "virtio-net-{},netdev=second")
+# A network of QEMU's own, which gives the guest a file. The machine's kernel has no Internet protocols: what QEMU
+# would do with sockets is not tested.
+USER = ("-netdev", "user,id=first,restrict=on,tftp=/tmp/served", "-device", "virtio-net-{},netdev=first")
+# Tells how often each vCPU of QEMU's guest has left it.
+EXITS = TOP / "tools/guests/qemu-exits.sh"
+# A program on rust-vmm's crate, which is in newer releases of Debian, and one in C with its system calls.
+HELLO, CRATE, REGISTRY = TOP / "tools/examples/kvm-hello", "librust-kvm-ioctls-dev", pathlib.Path("/usr/share/cargo/registry")
+HELLO_SAYS = "Hello\nKVM_EXIT_HLT\n" * 3
 TYPED = "a line from the host"
+
+# Counts that both hypervisors have.
+COUNTED = ("exits", "io_exits", "mmio_exits", "halt_exits", "irq_exits")
 
 _BOOTS = {}
 
 
-def _added(t, parts):
+def _added(t, parts, qemu=QEMU, firmware=FIRMWARE):
     """Return what QEMU and its guest need in the machine; parts: the files of the guest."""
     packages.need("qemu")
-    lacking = [path for path in (QEMU, *FIRMWARE) if not path.exists()]
+    lacking = [path for path in (qemu, *firmware) if not path.exists()]
     if lacking:
         raise Skip(f"Debian's QEMU has no {lacking[0]} here")
-    return program.archive([(QEMU, f"bin/{QEMU.name}"), *((path, f"tests/{path.name}") for path in (*FIRMWARE, *parts))],
-                           kvm_program=True)
+    files = [(qemu, f"bin/{qemu.name}"), (EXITS, f"bin/{EXITS.name}"), *((path, f"tests/{path.name}") for path in (*firmware, *parts))]
+    return program.archive(files, kvm_program=True)
 
 
 def _qemu(device, cpus, mode):
     """Return the step that boots the guest with so many processors in a mode of the local APIC."""
     append = f"console=ttyS0 {irq.APPEND} panic=-1 reboot=t{' nox2apic' * (mode == 'xapic')}"
-    command = [QEMU.name, *QEMU_WORDS, "-smp", f"{cpus},sockets={cpus}", "-kernel", "/tests/guest-vmlinux",
+    command = [EXITS.name, cpus, QEMU.name, *QEMU_WORDS, "-smp", f"{cpus},sockets={cpus}", "-kernel", "/tests/guest-vmlinux",
                "-initrd", "/tests/guest.cpio", "-append", append]
     return guest.marked(f"qemu {device} {cpus} {mode}", command if device == "kvm" else program.on_likex(command))
 
@@ -85,7 +99,9 @@ def _booted(t, model, cpus):
                 f"not {want!r}:\n{said[-3000:]}")
         complaints = guest.reports(outcome, step.name)
         t.check(not complaints, f"the kernel complains in {step.name}:\n" + guest.section(outcome, step.name))
-        t.note(f"{device}: {want}")
+        exits = dict(re.findall(r"^guest: (\w*exits) (\d+)", said, re.MULTILINE))
+        t.check(int(exits.get("exits", 0)) > int(exits.get("io_exits", 0)) > 0, f"{step.name}: exits: {exits}")
+        t.note(f"{device}: {want}; " + ", ".join(f"{name} {exits[name]}" for name in COUNTED))
 
 
 @test("apps.qemu-microvm")
@@ -106,21 +122,29 @@ def _virtio_files(t):
     archive = Archive()
     image.busybox(archive)
     archive.file("init", TOP / "tools/guests/virtio-init.sh")
-    for name in ("proc", "dev", "mnt"):
+    for name in ("proc", "dev", "mnt", "tmp"):
         archive.directory(name)
     archive.device("dev/console", 5, 1)
     (t.results / "virtio.cpio").write_bytes(archive.bytes())
     return [kernel.build("guest").stripped(t.results / "guest-vmlinux"), t.results / "virtio.cpio"]
 
 
-def _virtio(device, cpus, mode):
-    """Return the step that boots the guest with virtio devices, on an empty disk, and types a line."""
+def _devices(bus, network):
+    """Return QEMU's words for a disk, network cards and a console; bus: the rest of a device's name, and its properties."""
+    return [word.format(bus) for word in
+            ("-display", "none", "-serial", "file:/proc/self/fd/2", "-chardev", "stdio,id=console",
+             "-drive", "file=/tmp/disk,format=raw,if=none,id=disk", "-device", "virtio-blk-{},drive=disk", *network,
+             "-device", "virtio-serial-{}", "-device", "virtconsole,chardev=console")]
+
+
+def _virtio(device, cpus, mode, way, qemu):
+    """Return the step that boots the guest with virtio devices, on an empty disk, and types a line; qemu: program and words."""
     append = f"console=ttyS0 quiet panic=-1 reboot=t{' nox2apic' * (mode == 'xapic')}"
-    command = [QEMU.name, *VIRTIO_WORDS, "-smp", f"{cpus},sockets={cpus}", "-kernel", "/tests/guest-vmlinux",
-               "-initrd", "/tests/virtio.cpio", "-append", append]
+    command = [*qemu, "-smp", f"{cpus},sockets={cpus}", "-kernel", "/tests/guest-vmlinux", "-initrd", "/tests/virtio.cpio",
+               "-append", append]
     command = command if device == "kvm" else program.on_likex(command)
-    typed = f'rm -f /tmp/disk; truncate -s 4M /tmp/disk; echo "{TYPED}" | "$@" && "$@" </dev/null'
-    return guest.marked(f"virtio {device} {cpus} {mode}", ["sh", "-c", typed, "sh", *command])
+    typed = f'mkdir -p /tmp/served; seq 20000 >/tmp/served/file; rm -f /tmp/disk; truncate -s 4M /tmp/disk; echo "{TYPED}" | "$@" && "$@" </dev/null'
+    return guest.marked(f"virtio {device} {cpus} {mode} {way}", ["sh", "-c", typed, "sh", *command])
 
 
 def _virtio_says(cpus, mode):
@@ -130,20 +154,69 @@ def _virtio_says(cpus, mode):
                                           f"console: {TYPED}", f"cpus {cpus}, {mode}", f"read {total}")]
 
 
-@test("apps.qemu-virtio")
-def qemu_virtio(t):
-    "QEMU's virtio disk, network cards and console, with a reboot in between: on LiKeX as on KVM."
-    ways = [(cpus, mode) for cpus in (1, 2) for mode in irq.MODES if t.exhaustive or (cpus == 2) == (mode == "xapic")]
-    built, added = _host(), _added(t, _virtio_files(t))
+def _virtio_boot(t, target, added, ways, name):
+    """Boot the guest with virtio devices on both devices, in each way: (vCPUs, mode, way, QEMU and its words)."""
+    built = _host()
     steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
     steps += [_virtio(device, *way) for device in ("kvm", "likex-kvm") for way in ways]
-    target = machine.for_kernel(built, cpus=2, memory=768)
-    outcome = t.boot_once(target, built, image.base(built) + added.bytes(), steps, BUILD / "run" / "apps-virtio", limit=1500)
+    outcome = t.boot_once(target, built, image.base(built) + added.bytes(), steps, BUILD / "run" / name, limit=2400)
     for step in outcome.steps[1:]:
-        _, device, cpus, mode = step.name.split()
+        _, device, cpus, mode, way = step.name.split()
         lines = [line.strip() for line in step.text.splitlines() if line.startswith("guest: ")]
         t.check(lines == _virtio_says(cpus, mode) and step.status == 0, f"{step.name}: {outcome.verdict}, exit status {step.status}\n"
                 f"{step.text[-2000:]}\n{step.err.decode(errors='replace')[-2000:]}")
         complaints = guest.reports(outcome, step.name)
         t.check(not complaints, f"the kernel complains in {step.name}:\n" + guest.section(outcome, step.name))
-        t.note(f"{device}: {len(lines)} lines, {lines[0]}")
+        t.note(f"{device}, {way}: {len(lines)} lines, {lines[0]}")
+
+
+@test("apps.qemu-virtio")
+def qemu_virtio(t):
+    "QEMU's virtio disk, network cards and console, with a reboot in between: on LiKeX as on KVM."
+    qemu = QEMU.name, *ALWAYS, "-M", f"{QEMU_MACHINE},acpi=off", *_devices("device", HUB)
+    ways = [(cpus, mode, "memory", qemu) for cpus in (1, 2) for mode in irq.MODES if t.exhaustive or (cpus == 2) == (mode == "xapic")]
+    _virtio_boot(t, machine.for_kernel(_host(), cpus=2, memory=768), _added(t, _virtio_files(t)), ways, "apps-virtio")
+
+
+@test("apps.qemu-q35", exhaustive=True)
+def qemu_q35(t):
+    "The same with a whole PC, SeaBIOS and PCI, notifications to memory and to ports; QEMU's own network, also on a microvm."
+    notified = {"memory": "pci,romfile=", "ports": "pci,romfile=,modern-pio-notify=on"}
+    pc = PC.name, *ALWAYS, "-M", PC_MACHINE, "-vga", "none"
+    ways = [(cpus, mode, way, (*pc, *_devices(bus, USER))) for way, bus in notified.items() for cpus, mode in ((1, "x2apic"), (2, "xapic"))]
+    ways += [(2, "x2apic", "microvm", (PC.name, *ALWAYS, "-M", f"{QEMU_MACHINE},acpi=off", *_devices("device", USER)))]
+    added = _added(t, _virtio_files(t), PC, (*PC_FIRMWARE, *FIRMWARE))
+    _virtio_boot(t, machine.for_kernel(_host(), cpus=2, memory=added.memory(768)), added, ways, "apps-q35")
+
+
+def _rust_hello(t):
+    """Build the program on Debian's crate; return its path, or None where Debian has no such crate."""
+    if packages.missing([CRATE]) and not packages.available(CRATE):
+        return None
+    packages.need(CRATE, *(() if shutil.which("cargo") else ("cargo",)))
+    place = t.results / "kvm-hello"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(HELLO, place)
+    write(place / ".cargo/config.toml", f'[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "{REGISTRY}"\n')
+    t.run(["cargo", "build", "--offline", "--quiet"], cwd=place, timeout=900)
+    return place / "target/debug/kvm-hello"
+
+
+@test("apps.kvm-ioctls")
+def kvm_ioctls(t):
+    "The guest of seed 002 says Hello to a program on kvm-ioctls, where Debian has that crate, and to one in C without the library."
+    lib.build(t, folder="examples")
+    rust, built = _rust_hello(t), _host()
+    files = {"c": BUILD / "tools/examples/kvm-hello"} | ({"rust": rust} if rust else {})
+    added = program.archive([(file, f"bin/hello-{name}") for name, file in files.items()], kvm_program=True)
+    steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
+    for name in files:
+        on_likex = program.on_likex([f"hello-{name}"])
+        steps += [guest.marked(f"{name} kvm", [f"hello-{name}"]), guest.marked(f"{name} likex-kvm", on_likex)]
+    steps += [guest.marked("c likex-kvm alone", program.on_likex(["env", "-u", "LD_PRELOAD", "hello-c"]))]
+    outcome = t.boot_once(machine.for_kernel(built), built, image.base(built) + added.bytes(), steps, BUILD / "run" / "apps-hello")
+    for step in outcome.steps[1:]:
+        t.check(step.status == 0 and step.text == HELLO_SAYS, f"{step.name}: {outcome.verdict}, exit status {step.status}\n{step.text}"
+                f"{step.err.decode(errors='replace')}")
+    t.check(not outcome.reports(), "the kernel complains: " + "; ".join(outcome.reports()[:3]))
+    t.note(", ".join(step.name for step in outcome.steps[1:]) + ("" if rust else f"; {CRATE} is not to be had here"))
