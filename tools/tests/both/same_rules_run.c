@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* same: documented differences of KVM_RUN and its exits. See same_rules.c. */
+#define _GNU_SOURCE	/* memmem() */
+
 #include "same_rules.h"
 
 #include <errno.h>
@@ -185,6 +187,21 @@ static bool is_refused_asleep(const struct value *v)
 	return (int)v->likex == -EINVAL && waits_for_sipi(v);
 }
 
+/* KVM looks at the window when the signal has woken it. */
+static bool is_window_asleep(const struct value *v)
+{
+	return !v->kvm && (int)v->likex == -EINTR && waits_for_sipi(v) &&
+	       v->p->side[KVM].run->exit_reason == KVM_EXIT_IRQ_WINDOW_OPEN;
+}
+
+/* The guest has an instruction that loads the address of the TPR. */
+static bool uses_tpr(const struct value *v)
+{
+	static const unsigned char tpr[] = { 0x80, 0x00, 0xe0, 0xfe };
+
+	return v->p->split && memmem(v->p->side[LIKEX].ram + AT_CODE, AT_DATA - AT_CODE, tpr, sizeof(tpr));
+}
+
 /* KVM fails an NMI in a shadow that the end of OUTS would have ended. */
 static bool is_shadow_of_outs(const struct value *v)
 {
@@ -200,6 +217,8 @@ static bool is_lost_step(const struct value *v)
 const struct rule run_rules[] = {
 	{ "RUN: run", is_lost_step, END, "A step uses the monitor trap flag instead of TF" },
 	{ "RUN: run", is_refused_asleep, END, "before it waits for SIPI" },
+	{ "RUN: run", is_window_asleep, END, "then returns only for a signal" },
+	{ "RUN: page.cr8", uses_tpr, END, "A shorter write to TPR may be executed" },
 	{ "RUN: exit_reason", is_shadow_of_outs, END, "At the exit of OUTS" },
 	{ "RUN: exit_reason", is_delivery, END, "``KVM_INTERNAL_ERROR_DELIVERY_EV``" },
 	{ "RUN: DEBUG.debug.arch.dr?", is_bp, MASK, "KVM leaves old values" },
