@@ -90,6 +90,7 @@ int main(void)
 	test_memory();
 	test_devices();
 	test_images();
+	test_queues();
 	printf("%u checks, %u failures\n", checks, failures);
 	return failures != 0;
 }

@@ -12,5 +12,6 @@ void check_at(bool good, const char *file, int line, const char *what);
 /* The parts' tests */
 void test_devices(void);
 void test_images(void);
+void test_queues(void);
 
 #endif
