@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ioapic.h"
+#include "pci.h"
 #include "ports.h"
 #include "sum.h"
 
@@ -89,7 +90,7 @@ static void put_port(struct builder *b, unsigned int port)
 }
 
 /*
- * AML. Lengths of packages are short: no block here has more than 63 bytes.
+ * AML. Blocks inside a device have fewer than 64 bytes, so that their length is one byte.
  *
  *	Name (_S5, Package () { 5, 5, 0, 0 })
  *	Scope (\_SB) {
@@ -105,9 +106,23 @@ static void put_port(struct builder *b, unsigned int port)
  *			Name (_HID, "QEMU0001")
  *			Name (_CRS, ResourceTemplate () { IO (Decode16, 0x505, 0x505, 1, 1) })
  *		}
+ *		Device (PCI0) {
+ *			Name (_HID, EisaId ("PNP0A03"))
+ *			Name (_CRS, ResourceTemplate () {
+ *				WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+ *					0, 0, 0, 0, 1)
+ *				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+ *					EntireRange, 0, 0x1000, 0xffff, 0, 0xf000)
+ *				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
+ *					NonCacheable, ReadWrite,
+ *					0, 0xc0000000, 0xfebfffff, 0, 0x3ec00000)
+ *			})
+ *		}
  *	}
  */
-#define BLOCK_SHORT	63
+#define LENGTH(bytes)	0x40 | ((bytes) & 0xf), (bytes) >> 4	/* it counts itself */
+#define WORD(value)	(value) & 0xff, (value) >> 8
+#define DWORD(value)	(value) & 0xff, (value) >> 8 & 0xff, (value) >> 16 & 0xff, (value) >> 24
 
 static const uint8_t serial_aml[] = {
 	'C', 'O', 'M', '1',
@@ -132,25 +147,38 @@ static const uint8_t sleep_aml[] = {
 	0x08, '_', 'S', '5', '_', 0x12, 10, 4, 0x0a, SLEEP_OFF, 0x0a, SLEEP_OFF, 0x0a, 0, 0x0a, 0,
 };
 
-_Static_assert(sizeof(serial_aml) < BLOCK_SHORT && sizeof(panic_aml) < BLOCK_SHORT, "short");
+static const uint8_t pci_aml[] = {
+	'P', 'C', 'I', '0',
+	0x08, '_', 'H', 'I', 'D', 0x0c, 0x41, 0xd0, 0x0a, 0x03,
+	0x08, '_', 'C', 'R', 'S', 0x11, 63, 0x0a, 60,
+	0x88, WORD(13), 2, 0x0c, 0, WORD(0), WORD(0), WORD(0), WORD(0), WORD(1),
+	0x88, WORD(13), 1, 0x0c, 3, WORD(0), WORD(PCI_PORTS_FIRST), WORD(0xffff), WORD(0),
+	WORD(0x10000 - PCI_PORTS_FIRST),
+	0x87, WORD(23), 0, 0x0c, 1, DWORD(0), DWORD(PCI_WINDOW), DWORD(PCI_WINDOW_END - 1), DWORD(0),
+	DWORD(PCI_WINDOW_END - PCI_WINDOW),
+	0x79, 0,
+};
 
 static void put_device(struct builder *b, const uint8_t *aml, size_t size)
 {
-	put(b, (const uint8_t[]){ 0x5b, 0x82, size + 1 }, 3);
+	put(b, (const uint8_t[]){ 0x5b, 0x82, LENGTH(size + 2) }, 4);
 	put(b, aml, size);
 }
 
-static size_t make_dsdt(struct builder *b)
+static size_t make_dsdt(struct builder *b, bool pci)
 {
 	size_t at = begin(b, "DSDT", 2);
-	unsigned int length = 2 + 5 + 3 + sizeof(serial_aml) + 3 + sizeof(panic_aml);
+	unsigned int length = 2 + 5 + 4 + sizeof(serial_aml) + 4 + sizeof(panic_aml);
 
+	if (pci)
+		length += 4 + sizeof(pci_aml);
 	put(b, sleep_aml, sizeof(sleep_aml));
-	/* A length of two bytes counts both of them. */
-	put(b, (const uint8_t[]){ 0x10, 0x40 | (length & 0xf), length >> 4 }, 3);
+	put(b, (const uint8_t[]){ 0x10, LENGTH(length) }, 3);
 	put(b, "\\_SB_", 5);
 	put_device(b, serial_aml, sizeof(serial_aml));
 	put_device(b, panic_aml, sizeof(panic_aml));
+	if (pci)
+		put_device(b, pci_aml, sizeof(pci_aml));
 	end(b, at);
 	return at;
 }
@@ -222,12 +250,12 @@ static void make_rsdp(struct builder *b, size_t xsdt)
 	b->bytes[32] = sum_to_zero(b->bytes, RSDP_SIZE);
 }
 
-bool acpi_make(const struct memory *memory, unsigned int cpus)
+bool acpi_make(const struct memory *memory, unsigned int cpus, bool pci)
 {
 	struct builder b = { .size = RSDP_SIZE };
 	size_t fadt, madt, xsdt;
 
-	fadt = make_fadt(&b, make_dsdt(&b));
+	fadt = make_fadt(&b, make_dsdt(&b, pci));
 	madt = make_madt(&b, cpus);
 	xsdt = begin(&b, "XSDT", 1);
 	put_number(&b, ACPI_AT + fadt, 8);

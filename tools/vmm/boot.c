@@ -128,7 +128,7 @@ static const char *load_rest(const struct memory *memory, const struct boot *boo
 	}
 	good = memory_write(memory, CMDLINE, boot->cmdline, length + 1) &&
 	       (!boot->cpus || mptable_make(memory, boot->cpus, boot->ioapic)) &&
-	       (!boot->acpi || acpi_make(memory, boot->cpus));
+	       (!boot->acpi || acpi_make(memory, boot->cpus, boot->pci));
 	if (loaded->pvh)
 		good = good && make_start_info(memory, boot, initrd);
 	else

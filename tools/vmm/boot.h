@@ -12,6 +12,7 @@ struct boot {
 	unsigned int cpus;			/* those with local APICs; 0: none */
 	bool ioapic;
 	bool acpi;				/* tables, besides the MP table */
+	bool pci;				/* tell of a PCI bus there */
 };
 
 /* The state in which the first vCPU starts */

@@ -111,19 +111,34 @@ bool virtqueue_give(struct virtqueue *queue, uint16_t head, uint32_t bytes)
 	return !(read_avail(queue, 0) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
-bool virtqueue_pull(struct virtqueue_chain *chain, void *to, size_t size)
+/* Copy between buffers, which lose what is copied, and bytes. Return how many. */
+static size_t copy(struct iovec *buffers, unsigned int count, uint8_t *bytes, size_t size,
+		   bool to_guest)
 {
-	for (unsigned int i = 0; i < chain->reads && size; i++) {
-		struct iovec *buffer = &chain->buffers[i];
-		size_t part = size < buffer->iov_len ? size : buffer->iov_len;
+	size_t done = 0;
 
-		memcpy(to, buffer->iov_base, part);
-		to = (uint8_t *)to + part;
-		size -= part;
+	for (struct iovec *buffer = buffers; buffer < buffers + count; buffer++) {
+		size_t part = size - done < buffer->iov_len ? size - done : buffer->iov_len;
+
+		if (to_guest)
+			memcpy(buffer->iov_base, bytes + done, part);
+		else
+			memcpy(bytes + done, buffer->iov_base, part);
 		buffer->iov_base = (uint8_t *)buffer->iov_base + part;
 		buffer->iov_len -= part;
+		done += part;
 	}
-	return !size;
+	return done;
+}
+
+bool virtqueue_pull(struct virtqueue_chain *chain, void *to, size_t size)
+{
+	return copy(chain->buffers, chain->reads, to, size, false) == size;
+}
+
+size_t virtqueue_push(struct virtqueue_chain *chain, const void *from, size_t size)
+{
+	return copy(chain->buffers + chain->reads, chain->writes, (void *)from, size, true);
 }
 
 uint8_t *virtqueue_last(struct virtqueue_chain *chain)

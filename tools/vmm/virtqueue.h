@@ -40,6 +40,9 @@ bool virtqueue_give(struct virtqueue *queue, uint16_t head, uint32_t bytes);
 /* Copy the first bytes of those to read, and take them away. False if there are not so many. */
 bool virtqueue_pull(struct virtqueue_chain *chain, void *to, size_t size);
 
+/* Copy to the first bytes of those to write, and take them away. Return how many there were. */
+size_t virtqueue_push(struct virtqueue_chain *chain, const void *from, size_t size);
+
 /* Take away the last byte of those to write. Return it, or NULL if there is none. */
 uint8_t *virtqueue_last(struct virtqueue_chain *chain);
 

@@ -193,14 +193,21 @@ static const uint8_t *find_table(const struct memory *memory, const uint8_t *xsd
 	return NULL;
 }
 
-static void test_acpi(struct memory *memory, unsigned int cpus)
+/* Return the length of a block of AML, which is in two bytes. */
+static uint32_t scope(const uint8_t *aml)
+{
+	CHECK(aml[0] >> 6 == 1);
+	return (aml[0] & 0xf) | (uint32_t)aml[1] << 4;
+}
+
+static void test_acpi(struct memory *memory, unsigned int cpus, bool pci)
 {
 	const uint8_t *rsdp = memory->bytes + ACPI_AT, *xsdt, *fadt, *madt, *dsdt;
 	unsigned int found = 0, others = 0;
 	uint64_t address;
 	uint32_t size;
 
-	CHECK(acpi_make(memory, cpus));
+	CHECK(acpi_make(memory, cpus, pci));
 	CHECK(!memcmp(rsdp, "RSD PTR ", 8) && !sum(rsdp, 20) && !sum(rsdp, 36));
 	memcpy(&address, rsdp + 24, 8);
 	xsdt = memory_at(memory, address, 36);
@@ -215,7 +222,8 @@ static void test_acpi(struct memory *memory, unsigned int cpus)
 	memcpy(&address, fadt + 140, 8);
 	dsdt = memory_at(memory, address, 36);
 	memcpy(&size, dsdt + 4, 4);
-	CHECK(!memcmp(dsdt, "DSDT", 4) && !sum(dsdt, size));
+	CHECK(!memcmp(dsdt, "DSDT", 4) && !sum(dsdt, size) && size == 36 + 16 + 1 + scope(dsdt + 53));
+	CHECK(!!memmem(dsdt, size, "PCI0", 4) == pci);
 	memcpy(&size, madt + 4, 4);
 	for (uint32_t at = 44; at < size; at += madt[at + 1]) {
 		found += madt[at] == 0 || madt[at] == 9;
@@ -262,8 +270,8 @@ void test_images(void)
 	test_bzimage(&memory);
 	test_damaged(&memory);
 	test_mptable(&memory);
-	test_acpi(&memory, 2);
-	test_acpi(&memory, 300);
+	test_acpi(&memory, 2, false);
+	test_acpi(&memory, 300, true);
 	test_boot(&memory);
 	memory_destroy(&memory);
 }

@@ -91,6 +91,7 @@ int main(void)
 	test_devices();
 	test_images();
 	test_queues();
+	test_bus();
 	printf("%u checks, %u failures\n", checks, failures);
 	return failures != 0;
 }

@@ -10,6 +10,7 @@ void check_at(bool good, const char *file, int line, const char *what);
 #define CHECK(what)	check_at(what, __FILE__, __LINE__, #what)
 
 /* The parts' tests */
+void test_bus(void);
 void test_devices(void);
 void test_images(void);
 void test_queues(void);

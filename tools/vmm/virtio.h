@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A virtio device on a PCI bus (virtio 1.2, "Virtio Over PCI Bus"): modern only, with
+ * interrupts by MSI-X only. A device kind has functions that serve its requests, by a thread
+ * of the device's own: the guest's kicks set an eventfd that the thread waits for.
+ */
+#ifndef LIKEXVM_VIRTIO_H
+#define LIKEXVM_VIRTIO_H
+
+#include <linux/virtio_config.h>
+#include <stdatomic.h>
+
+#include "pci.h"
+#include "virtqueue.h"
+
+#define VIRTIO_QUEUES	2		/* the most that a device has */
+#define VIRTIO_VECTORS	(VIRTIO_QUEUES + 1)
+#define VIRTIO_FEATURE(bit)	(1ULL << (bit))
+
+struct virtio_kind {
+	uint16_t id;			/* of virtio */
+	uint32_t class;			/* of PCI */
+	unsigned int queues;
+	/*
+	 * Serve a request, with the features that the guest has accepted. Return how many
+	 * bytes have been written to it, or -EINVAL if it is no request of this kind.
+	 */
+	int64_t (*serve)(void *ctx, uint64_t features, struct virtqueue_chain *chain);
+};
+
+struct virtio_host {
+	/* Send a message-signalled interrupt. */
+	void (*message)(void *ctx, uint64_t address, uint32_t data);
+	/* Let words that the guest writes to a port set the eventfd, or no longer. */
+	void (*listen)(void *ctx, uint16_t port, int kick, bool on);
+	/* The device's thread cannot work. */
+	void (*failed)(void *ctx);
+};
+
+/* Set by the device's maker */
+struct virtio_config {
+	const struct virtio_kind *kind;
+	void *device;			/* for the kind's function */
+	uint64_t features;		/* that the device has, besides VIRTIO_F_VERSION_1 */
+	const void *space;		/* the device's own configuration */
+	size_t space_size;
+	const struct memory *memory;
+	int kick;			/* eventfd */
+	const struct virtio_host *host;
+	void *ctx;			/* for the host's functions */
+};
+
+struct virtio_queue {
+	struct virtqueue ring;		/* does not change while enabled */
+	uint16_t vector;
+	bool enabled;
+};
+
+struct virtio {
+	struct virtio_config config;
+	struct pci_device pci;		/* protected by the bus's lock */
+	uint16_t port;			/* of the first queue's kicks, or 0; likewise */
+	uint8_t msix;			/* offset of the capability */
+	/* Protects what follows, and is held while a request is served. */
+	pthread_mutex_t lock;
+	/* Zero after a reset of the device */
+	struct virtio_state {
+		uint64_t accepted;
+		uint32_t device_select, driver_select;
+		uint16_t select, vector;
+		uint8_t status, isr;
+		struct virtio_queue queues[VIRTIO_QUEUES];
+	} state;
+	/* MSI-X: message control, table, and the vectors that wait to be unmasked */
+	uint16_t control;
+	uint32_t table[VIRTIO_VECTORS][4];
+	uint32_t pending;
+};
+
+void virtio_init(struct virtio *virtio, const struct virtio_config *config);
+
+/* Serve all requests that there are, or until @stop. */
+void virtio_serve(struct virtio *virtio, const atomic_bool *stop);
+
+#endif
