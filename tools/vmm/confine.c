@@ -23,6 +23,12 @@ static const int all_calls[] = {
 	SCMP_SYS(sched_yield), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 };
 
+/* Those of a disk's thread */
+static const int disk_calls[] = {
+	SCMP_SYS(read), SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(fdatasync),
+	SCMP_SYS(fallocate),
+};
+
 /* Those of a thread that waits: for files, signals and threads */
 static const int wait_calls[] = {
 	SCMP_SYS(read), SCMP_SYS(poll), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigtimedwait),
@@ -30,7 +36,7 @@ static const int wait_calls[] = {
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(mremap), SCMP_SYS(sysinfo),
 };
 
-/* Those that make a machine. Threads of vCPUs begin with this filter, and add their own. */
+/* Those that make a machine. Its threads begin with this filter, and add their own. */
 static const int make_calls[] = {
 	SCMP_SYS(eventfd2), SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq), SCMP_SYS(seccomp), SCMP_SYS(prctl),
@@ -38,12 +44,14 @@ static const int make_calls[] = {
 
 /* Ioctls of a complete VM, and those that liblikex uses for an instruction */
 static const unsigned int run_ioctls[] = {
-	KVM_RUN, KVM_SIGNAL_MSI, KVM_SET_GSI_ROUTING, KVM_GET_STATS_FD, KVM_TRANSLATE,
+	KVM_RUN, KVM_SIGNAL_MSI, KVM_SET_GSI_ROUTING, KVM_IOEVENTFD, KVM_GET_STATS_FD, KVM_TRANSLATE,
 	KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS, KVM_GET_VCPU_EVENTS,
 	KVM_SET_VCPU_EVENTS, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, KVM_GET_XSAVE,
 	KVM_SET_XSAVE, KVM_GET_XCRS, KVM_GET_FPU, KVM_SET_FPU, LIKEX_VCPU_IOCTL,
 	LIKEX_LAPIC_ACCESS,
 };
+
+static const unsigned int disk_ioctls[] = { KVM_SIGNAL_MSI };
 
 static const unsigned int wait_ioctls[] = { TCGETS, TCSETS };
 
@@ -81,10 +89,18 @@ static int allow_memory(scmp_filter_ctx filter)
 				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
+static int allow_disk(scmp_filter_ctx filter)
+{
+	int r = allow_calls(filter, disk_calls, COUNT(disk_calls));
+
+	return r ? r : allow_ioctls(filter, disk_ioctls, COUNT(disk_ioctls));
+}
+
 static int allow_making(scmp_filter_ctx filter)
 {
 	int r = allow_calls(filter, make_calls, COUNT(make_calls));
 
+	r = r ? r : allow_calls(filter, disk_calls, COUNT(disk_calls));
 	r = r ? r : allow_ioctls(filter, make_ioctls, COUNT(make_ioctls));
 	r = r ? r : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -97,8 +113,10 @@ static int make_rules(scmp_filter_ctx filter, enum confine what)
 {
 	int r = allow_calls(filter, all_calls, COUNT(all_calls));
 
-	r = r ? r : allow_ioctls(filter, run_ioctls, COUNT(run_ioctls));
 	r = r ? r : allow_memory(filter);
+	if (r || what == CONFINE_DISK)
+		return r ? r : allow_disk(filter);
+	r = allow_ioctls(filter, run_ioctls, COUNT(run_ioctls));
 	if (!r && what != CONFINE_CPU) {
 		r = allow_calls(filter, wait_calls, COUNT(wait_calls));
 		r = r ? r : allow_ioctls(filter, wait_ioctls, COUNT(wait_ioctls));

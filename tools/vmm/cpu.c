@@ -35,11 +35,12 @@ static enum end port(struct cpu *cpu)
 {
 	struct kvm_run *run = cpu->vcpu.run;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	bool out = run->io.direction == KVM_EXIT_IO_OUT;
 	enum end end = END_NONE;
 
 	for (uint32_t i = 0; i < run->io.count && end == END_NONE; i++, data += run->io.size)
-		end = board_port(&cpu->guest->board, run->io.port,
-				 run->io.direction == KVM_EXIT_IO_OUT, data, run->io.size);
+		if (!pci_port(&cpu->guest->pci, run->io.port, out, data, run->io.size))
+			end = board_port(&cpu->guest->board, run->io.port, out, data, run->io.size);
 	return end;
 }
 
@@ -47,8 +48,10 @@ static enum end mmio(struct cpu *cpu)
 {
 	struct kvm_run *run = cpu->vcpu.run;
 
-	board_mmio(&cpu->guest->board, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data,
-		   run->mmio.len);
+	if (!pci_mmio(&cpu->guest->pci, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data,
+		      run->mmio.len))
+		board_mmio(&cpu->guest->board, run->mmio.phys_addr, run->mmio.is_write,
+			   run->mmio.data, run->mmio.len);
 	return END_NONE;
 }
 

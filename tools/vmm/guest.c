@@ -52,14 +52,18 @@ static void room(void *ctx)
 	wake(ctx);
 }
 
-static void message(void *ctx, const struct ioapic_message *message)
+static void send(void *ctx, uint64_t address, uint32_t data)
 {
 	struct guest *guest = ctx;
-	struct kvm_msi msi = { .address_lo = message->address, .data = message->data,
-			       .address_hi = message->address >> 32 };
+	struct kvm_msi msi = { .address_lo = address, .address_hi = address >> 32, .data = data };
 
 	/* A destination that is not there is the guest's fault. */
 	ioctl(guest->vm.fd, KVM_SIGNAL_MSI, &msi);
+}
+
+static void message(void *ctx, const struct ioapic_message *message)
+{
+	send(ctx, message->address, message->data);
 }
 
 /* The hypervisor reports the end of level-triggered interrupts only for its routes. */
@@ -84,6 +88,27 @@ static void routes(void *ctx, const struct ioapic *ioapic)
 
 static const struct board_host host = {
 	.output = output, .room = room, .message = message, .routes = routes,
+};
+
+static void listen_at(void *ctx, uint16_t port, int kick, bool on)
+{
+	struct guest *guest = ctx;
+	struct kvm_ioeventfd event = {
+		.addr = port, .len = sizeof(uint16_t), .fd = kick,
+		.flags = KVM_IOEVENTFD_FLAG_PIO | (on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
+	};
+
+	/* If the guest has put two devices at a port, writes for the second are exits. */
+	ioctl(guest->vm.fd, KVM_IOEVENTFD, &event);
+}
+
+static void failed(void *ctx)
+{
+	guest_end(ctx, END_ERROR);
+}
+
+static const struct virtio_host virtio_host = {
+	.message = send, .listen = listen_at, .failed = failed,
 };
 
 static void *map(void *ctx, uint64_t gpa, bool write __attribute__((unused)))
@@ -131,6 +156,7 @@ static int make_memory(struct guest *guest, struct boot_entry *entry)
 	if (r)
 		return complain(r, "memory");
 	guest->boot.cpus = guest->nr_cpus;
+	guest->boot.pci = guest->nr_disks;
 	error = boot_load(&guest->memory, &guest->boot, entry);
 	if (error)
 		return refuse("the kernel %s", error);
@@ -150,6 +176,28 @@ static int make_cpus(struct guest *guest, const struct boot_entry *entry)
 	for (unsigned int id = 0; id < guest->nr_cpus && !r; id++)
 		r = make_cpu(guest, id);
 	return r ? r : boot_set(&guest->cpus[0].vcpu, entry);
+}
+
+static int make_disks(struct guest *guest)
+{
+	struct virtio_config config = { .memory = &guest->memory, .host = &virtio_host,
+					.ctx = guest };
+	int r = 0;
+
+	if (!guest->nr_disks)
+		return 0;
+	pci_init(&guest->pci);
+	guest->workers = calloc(guest->nr_disks, sizeof(*guest->workers));
+	if (!guest->workers)
+		return complain(-ENOMEM, "disks");
+	for (unsigned int i = 0; i < guest->nr_disks; i++)
+		guest->workers[i].kick = -1;
+	for (unsigned int i = 0; i < guest->nr_disks && !r; i++) {
+		disk_describe(&guest->disks[i], &config);
+		r = worker_start(&guest->workers[i], &config);
+		pci_add(&guest->pci, &guest->workers[i].virtio.pci);
+	}
+	return r;
 }
 
 static int start_threads(struct guest *guest)
@@ -172,6 +220,8 @@ int guest_start(struct guest *guest)
 
 	guest->cpus = NULL;
 	guest->routes = NULL;
+	guest->workers = NULL;
+	guest->pci.count = 0;
 	guest->wake = -1;
 	guest->memory = (struct memory){ 0 };
 	atomic_init(&guest->end, END_NONE);
@@ -182,6 +232,7 @@ int guest_start(struct guest *guest)
 	r = vm_split_irqchip(&guest->vm, IOAPIC_PINS);
 	r = r ? r : make_memory(guest, &entry);
 	r = r ? r : make_cpus(guest, &entry);
+	r = r ? r : make_disks(guest);
 	r = r ? r : start_threads(guest);
 	if (r)
 		guest_stop(guest);
@@ -211,6 +262,8 @@ void guest_stop(struct guest *guest)
 	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++)
 		if (guest->cpus[id].running)
 			join(&guest->cpus[id]);
+	for (unsigned int i = 0; guest->workers && i < guest->nr_disks; i++)
+		worker_stop(&guest->workers[i]);
 	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++) {
 		likex_vcpu_free(guest->cpus[id].emulator);
 		if (guest->cpus[id].vcpu.run)
@@ -220,10 +273,12 @@ void guest_stop(struct guest *guest)
 	memory_destroy(&guest->memory);
 	free(guest->cpus);
 	free(guest->routes);
+	free(guest->workers);
 	if (guest->wake >= 0)
 		close(guest->wake);
 	guest->cpus = NULL;
 	guest->routes = NULL;
+	guest->workers = NULL;
 	guest->wake = -1;
 }
 

@@ -12,6 +12,8 @@
 #include "board.h"
 #include "boot.h"
 #include "cpuid.h"
+#include "disk.h"
+#include "worker.h"
 
 struct guest;
 
@@ -32,11 +34,15 @@ struct guest {
 	enum apic apic;
 	struct boot boot;
 	int output;			/* descriptor of the console */
+	struct disk *disks;
+	unsigned int nr_disks;
 
 	/* Of guest_start(), until guest_stop() */
 	struct vm vm;
 	struct memory memory;
 	struct board board;
+	struct pci pci;			/* empty, and not told of, without disks */
+	struct worker *workers;		/* one for each disk */
 	struct cpu *cpus;
 	struct kvm_irq_routing *routes;
 	int wake;			/* eventfd: the machine has ended, or the console has room */

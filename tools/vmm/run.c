@@ -22,10 +22,12 @@
 #define MEMORY_LEAST	(2ULL << 20)
 #define MEMORY_MOST	(1ULL << 40)
 #define FILE_MOST	(1ULL << 30)
+#define DISKS		16
 #define WAIT_MS		20
 
 struct asked {
-	const char *kernel, *initrd, *console;
+	const char *kernel, *initrd, *console, *disks[DISKS];
+	unsigned int nr_disks;
 	uint64_t memory, cpus;
 	bool no_reset;
 };
@@ -35,6 +37,7 @@ struct run {
 	struct guest guest;
 	struct console console;
 	struct file kernel, initrd;
+	struct disk disks[DISKS];
 	int signals;			/* signalfd */
 	bool stopped;			/* by the escape key or a signal: no new machine */
 	int ended_by;			/* signal that is to end this program */
@@ -49,6 +52,7 @@ static const char help[] =
 	"  --cmdline WORDS                command line of the kernel (console=ttyS0)\n"
 	"  --cpus N                       vCPUs, 1 to 128 (1)\n"
 	"  --mem SIZE                     memory, such as 512M or 2G (128M)\n"
+	"  --disk FILE[,ro]               disk image; again for more disks, up to 16\n"
 	"  --console stdio|FILE           console: this terminal, or a file for its output (stdio)\n"
 	"  --apic x2apic|xapic            local APIC that the guest is offered (x2apic)\n"
 	"  --no-reset                     end, with status 4, if the guest resets the machine\n"
@@ -71,6 +75,14 @@ static bool take_memory(struct asked *asked, const char *text)
 	       asked->memory <= MEMORY_MOST && !(asked->memory % PAGE);
 }
 
+static bool take_disk(struct asked *asked, const char *text)
+{
+	if (!*text || asked->nr_disks == DISKS)
+		return false;
+	asked->disks[asked->nr_disks++] = text;
+	return true;
+}
+
 static bool take(struct guest *guest, struct asked *asked, int option, const char *text)
 {
 	switch (option) {
@@ -87,6 +99,8 @@ static bool take(struct guest *guest, struct asked *asked, int option, const cha
 		return parse_count(text, 1, MPTABLE_CPUS, &asked->cpus);
 	case 'm':
 		return take_memory(asked, text);
+	case 'd':
+		return take_disk(asked, text);
 	case 'o':
 		asked->console = text;
 		return *text;
@@ -110,6 +124,7 @@ static int parse(struct guest *guest, struct asked *asked, int argc, char **argv
 		{ "cmdline", required_argument, NULL, 'l' },
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "mem", required_argument, NULL, 'm' },
+		{ "disk", required_argument, NULL, 'd' },
 		{ "console", required_argument, NULL, 'o' },
 		{ "apic", required_argument, NULL, 'a' },
 		{ "no-reset", no_argument, NULL, 'n' },
@@ -260,6 +275,27 @@ static int read_files(struct run *run, const struct asked *asked)
 	return r;
 }
 
+static int open_disks(struct run *run, const struct asked *asked)
+{
+	int r = 0;
+
+	run->guest.disks = run->disks;
+	for (unsigned int i = 0; i < asked->nr_disks && !r; i++) {
+		r = disk_open(&run->disks[i], asked->disks[i], i);
+		run->guest.nr_disks += !r;
+	}
+	return r;
+}
+
+static void close_files(struct run *run)
+{
+	console_close(&run->console);
+	file_free(&run->kernel);
+	file_free(&run->initrd);
+	for (unsigned int i = 0; i < run->guest.nr_disks; i++)
+		disk_close(&run->disks[i]);
+}
+
 /*
  * End as the signal would have ended this program, now that the terminal is as it was. The
  * call to send it is one of those that the filter allows.
@@ -288,12 +324,10 @@ int command_run(int argc, char **argv)
 	run.guest.memory_size = asked.memory;
 	run.guest.nr_cpus = asked.cpus;
 	status = STATUS_ERROR;
-	if (!read_files(&run, &asked) && !take_signals(&run) &&
+	if (!read_files(&run, &asked) && !open_disks(&run, &asked) && !take_signals(&run) &&
 	    !console_open(&run.console, asked.console))
 		status = run_machines(&run, asked.no_reset);
-	console_close(&run.console);
-	file_free(&run.kernel);
-	file_free(&run.initrd);
+	close_files(&run);
 	if (run.ended_by)
 		end_by_signal(run.ended_by);
 	return status;

@@ -49,9 +49,10 @@ KERNEL_ENDS = (
 
 # System calls that a thread of likexvm may make once it is confined, and others: they end the process.
 CALLS = {
-    "cpu": ("write run data", "create type code file device socket event exec"),
-    "wait": ("write run data", "create type code file device socket event exec"),
-    "make": ("write run data create device event", "type code file socket exec"),
+    "cpu": ("write run message data", "create type sync code file device socket event exec"),
+    "wait": ("write run message data", "create type sync code file device socket event exec"),
+    "make": ("write run message data create device event sync", "type code file socket exec"),
+    "disk": ("write message data sync", "run create type code file device socket event exec"),
 }
 SIGSYS = 31
 
@@ -65,7 +66,7 @@ TERMINAL_ENDS = (
 _BOOTS = {}
 
 
-def _program(t):
+def monitor(t):
     """Build likexvm; return it with what it needs in the machine."""
     packages.need("vmm")
     lib.build(t, folder="vmm")
@@ -74,7 +75,7 @@ def _program(t):
 
 def files(t):
     """Build likexvm and its examples; return all that goes into the machine."""
-    program = _program(t)
+    program = monitor(t)
     folder = t.results
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "text").write_text(TEXT)
@@ -105,7 +106,7 @@ def _functions(t):
     return _BOOTS["functions"]
 
 
-def _step(t, outcome, name, status=0):
+def result(t, outcome, name, status=0):
     """Return (standard output, standard error) of a step of a boot, which must have an exit status."""
     step = outcome.step(name)
     said = step.err.decode(errors="replace")
@@ -119,24 +120,24 @@ def _step(t, outcome, name, status=0):
 def function(t):
     "A function lives a thousand times on LiKeX, each time in a VM of its own, and each result is right; also on KVM."
     for device, lives in (("kvm", LIVES // 20), ("likex", LIVES)):
-        out, said = _step(t, _functions(t), f"lives {device}")
+        out, said = result(t, _functions(t), f"lives {device}")
         t.check(out.decode() == TEXT.upper() * lives, f"{device}: a result is wrong:\n{out[-500:]}")
         found = re.search(rf"{lives} lives, ticks of a life: least (\d+), median (\d+), most (\d+)", said)
         t.check(found and 0 < int(found[1]) <= int(found[2]) <= int(found[3]), f"{device}: the ticks: {said}")
         t.note(f"{device}: {found[0]}")
-    t.check(_step(t, _functions(t), "auto")[0].decode() == TEXT.upper(), "auto, with the input from a pipe, has another result")
+    t.check(result(t, _functions(t), "auto")[0].decode() == TEXT.upper(), "auto, with the input from a pipe, has another result")
 
 
 @test("apps.function-examples", lane="vmm")
 def function_examples(t):
     "The examples in real and long mode; exit codes, and the message of each end that is an error; on both hypervisors."
     for device in ("kvm", "likex"):
-        said = _step(t, _functions(t), f"crc32 {device}")[0].decode()
+        said = result(t, _functions(t), f"crc32 {device}")[0].decode()
         t.check(said == f"{zlib.crc32(LONG):08x} {len(LONG)}\n", f"{device}: crc32 says {said!r}")
-        out, said = _step(t, _functions(t), f"empty {device}", 1)
+        out, said = result(t, _functions(t), f"empty {device}", 1)
         t.check(out.decode() == "00000000 0\n" and "exit code is 1" in said, f"{device}: without input: {out} {said}")
         for name, _, _, status, words in ENDS:
-            said = _step(t, _functions(t), f"{name} {device}", status)[1]
+            said = result(t, _functions(t), f"{name} {device}", status)[1]
             t.check(words in said, f"{name} on {device} says:\n{said}")
             t.check(status != 1 or name == "room" or "RIP " in said, f"{name} on {device} prints no registers:\n{said}")
     t.note(f"{len(ENDS)} ends")
@@ -158,7 +159,7 @@ def _linux_steps(command, device):
 def _linux(t, model):
     """Boot Linux by likexvm on a model of processor, on KVM and on LiKeX."""
     if model not in _BOOTS:
-        program = _program(t)
+        program = monitor(t)
         _, parts = irq.guest_files(t)
         built = kernel.build("host")
         steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
@@ -176,7 +177,7 @@ def linux(t):
     for device in ("kvm", "likex"):
         for apic in APICS:
             for cpus in CPUS:
-                out, said = _step(t, _linux(t, irq.BROADWELL), f"{device} {cpus} {apic}")
+                out, said = result(t, _linux(t, irq.BROADWELL), f"{device} {cpus} {apic}")
                 out = out.decode(errors="replace").replace("\r", "")
                 # The kernel's log has no lines in the middle of those of a program.
                 wanted = [f"tty: line {line} of {LINES}" for line in range(LINES)]
@@ -200,7 +201,7 @@ def _kernel_steps(command, device):
     resets = (f"for time in 0.5 0.61 0.72 0.83 0.94; do {on} reset >/tmp/said & sleep $time; kill -TERM $!; wait $!; "
               "status=$?; head -3 /tmp/said; [ $status = 143 ] || exit; done; exit $status")
     dumps = f"{on} sleep & sleep 1; kill -USR1 $!; sleep 1; kill -INT $!; kill -TERM $!; wait $!"
-    status = f"{on} sleep --cpus 2 & sleep 1; grep -hE '^(NoNewPrivs|Seccomp):' /proc/$!/task/*/status; kill -TERM $!; wait $!"
+    status = f"truncate -s 1M /tmp/disk; {on} sleep --cpus 2 --disk /tmp/disk & sleep 1; grep -hE '^(NoNewPrivs|Seccomp):' /proc/$!/task/*/status; kill -TERM $!; wait $!"
     file = f"{on} off --console /tmp/console && cat /tmp/console"
     steps += [guest.marked(f"terminal {how} {word} {device}", ["sh", "-c", f"/tests/terminal {how} {on} {word}"])
               for how, word, _ in TERMINAL_ENDS]
@@ -212,7 +213,7 @@ def _kernels(t):
     """Run the small kernel in all ways in one boot; return its outcome."""
     if "kernels" not in _BOOTS:
         lib.build(t, folder="tests/vmm")
-        program, built, tests = _program(t), kernel.build("host"), BUILD / "tools" / "tests-vmm"
+        program, built, tests = monitor(t), kernel.build("host"), BUILD / "tools" / "tests-vmm"
         steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
         for device in ("kvm", "likex"):
             steps += _kernel_steps([*image.run_shared(program), "run"], device)
@@ -228,7 +229,7 @@ def _ends(t, *words):
     for device in ("kvm", "likex"):
         for word, options, status, wanted in KERNEL_ENDS:
             if word in words:
-                out, said = _step(t, _kernels(t), f"{word} {options} {device}", status)
+                out, said = result(t, _kernels(t), f"{word} {options} {device}", status)
                 t.check(f"kernel: {word}\n" in out.decode(), f"{word} on {device}: the console has {out}")
                 t.check(wanted in said, f"{word} on {device} says:\n{said}")
                 outputs[device, word] = out.decode()
@@ -241,7 +242,7 @@ def reboot(t):
     "Resets by the keyboard controller and by a triple fault: a new machine, or an exit status; power-off; SIGTERM."
     _ends(t, "off", "reset", "triple")
     for device in ("kvm", "likex"):
-        out = _step(t, _kernels(t), f"resets {device}", 128 + 15)[0].decode()
+        out = result(t, _kernels(t), f"resets {device}", 128 + 15)[0].decode()
         t.check(out == "kernel: reset\n" * 15, f"{device}: the first three machines of each run say:\n{out}")
 
 
@@ -250,7 +251,7 @@ def panic(t):
     "A guest's panic has an exit status of its own; an error and SIGUSR1 print registers, code and exits by reason."
     _ends(t, "panic", "error")
     for device in ("kvm", "likex"):
-        said = _step(t, _kernels(t), f"dumps {device}", 128 + 2)[1]
+        said = result(t, _kernels(t), f"dumps {device}", 128 + 2)[1]
         for wanted in (r"^vCPU 0\nRIP 00000000001", r"^code [0-9a-f ]{47}$", r"^vCPU 0:  \w+ \d+", r"  exits \d+"):
             t.check(re.search(wanted, said, re.MULTILINE), f"{device}: SIGUSR1 prints no {wanted}:\n{said}")
 
@@ -262,7 +263,7 @@ def devices(t):
     for device in ("kvm", "likex"):
         t.check("level-triggered: 3 interrupts\n" in outputs[device, "level"], f"{device}: {outputs[device, 'level']}")
         t.check(f"{ANSWER}\n" in outputs[device, "answer"], f"{device}: {outputs[device, 'answer']}")
-        out = _step(t, _kernels(t), f"file {device}")[0].decode()
+        out = result(t, _kernels(t), f"file {device}")[0].decode()
         t.check(out == "kernel: off\n", f"{device}: the file has {out!r}")
 
 
@@ -271,7 +272,7 @@ def terminal(t):
     "On a real pseudo-terminal: raw mode while a machine runs, the escape key told once, the mode restored after each end."
     for device in ("kvm", "likex"):
         for how, word, wanted in TERMINAL_ENDS:
-            out, said = _step(t, _kernels(t), f"terminal {how} {word} {device}")
+            out, said = result(t, _kernels(t), f"terminal {how} {word} {device}")
             t.check(out.decode() == f"{wanted}, told 1\n", f"{device}, {how}, {word}: {out} {said}")
             t.note(f"{device}: {how}, {word}: {wanted}")
 
@@ -289,10 +290,10 @@ def seccomp(t):
             t.run([program, thread, call], status=-SIGSYS)
         t.note(f"{thread}: {good}; not {bad}")
     for device in ("kvm", "likex"):
-        out = _step(t, _kernels(t), f"status {device}", 128 + 15)[0].decode()
+        out = result(t, _kernels(t), f"status {device}", 128 + 15)[0].decode()
         rows = [row for row in out.splitlines() if ":\t" in row]
-        # Two vCPUs, the thread that waits, and with KVM one that the kernel has added.
-        t.check(set(rows) == {"NoNewPrivs:\t1", "Seccomp:\t2"} and len(rows) >= 6, f"{device}: threads are not all confined:\n{out}")
+        # Two vCPUs, the disk, the thread that waits, and with KVM one that the kernel has added.
+        t.check(set(rows) == {"NoNewPrivs:\t1", "Seccomp:\t2"} and len(rows) >= 8, f"{device}: threads are not all confined:\n{out}")
 
 
 @test("vmm.unit", lane="vmm")
@@ -316,7 +317,7 @@ def build_all(t):
     program = t.results / "root/usr/bin/likexvm"
     for words in ("", "run-it", "function", "function a b", "function --entry flat a", "function --mem 3M a",
                   "run", "run x", "run --kernel", "run --kernel a b", "run --kernel a --cpus 0", "run --kernel a --cpus 129",
-                  "run --kernel a --mem 1M", "run --kernel a --mem 4097K", "run --kernel a --apic x", "function --repeat 0 a", "function --timeout 0 a", "function --hypervisor xen a", "function --no-such a"):
+                  "run --kernel a --mem 1M", "run --kernel a --mem 4097K", "run --kernel a --apic x", "run --kernel a --disk", "function --repeat 0 a", "function --timeout 0 a", "function --hypervisor xen a", "function --no-such a"):
         said = t.run([program, *words.split()], status=2).stdout
         t.check("--help lists what there is" in said, f"likexvm {words}: {said}")
     for what, text in ((program, "has a segment that no kernel has"), (t.top / "README.md", "is neither an ELF file nor a bzImage")):

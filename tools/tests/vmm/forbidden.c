@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Confines itself as a thread of likexvm does, and makes a system call.
- * Usage: forbidden cpu|wait|make CALL
+ * Usage: forbidden cpu|wait|make|disk CALL
  */
 #include <err.h>
 #include <errno.h>
@@ -29,6 +29,12 @@ static int run_ioctl(void)
 	return 0;
 }
 
+static int message_ioctl(void)
+{
+	ioctl(-1, KVM_SIGNAL_MSI, 0);
+	return 0;
+}
+
 static int create_ioctl(void)
 {
 	ioctl(-1, KVM_CREATE_VM, 0);
@@ -39,6 +45,12 @@ static int create_ioctl(void)
 static int type_ioctl(void)
 {
 	return ioctl(STDIN_FILENO, TIOCSTI, "x");
+}
+
+static int sync_file(void)
+{
+	fdatasync(STDOUT_FILENO);
+	return 0;
 }
 
 static int map_code(void)
@@ -84,19 +96,19 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } calls[] = {
-	{ "write", write_text }, { "run", run_ioctl }, { "create", create_ioctl },
-	{ "type", type_ioctl }, { "code", map_code }, { "data", map_data }, { "file", open_file },
+	{ "write", write_text }, { "run", run_ioctl }, { "message", message_ioctl },
+	{ "create", create_ioctl }, { "sync", sync_file }, { "type", type_ioctl }, { "code", map_code }, { "data", map_data }, { "file", open_file },
 	{ "device", open_device }, { "socket", open_socket }, { "event", make_event },
 	{ "exec", execute },
 };
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = { "cpu", "wait", "make" };
+	static const char *const names[] = { "cpu", "wait", "make", "disk" };
 
-	for (int what = 0; argc == 3 && what < 3; what++)
+	for (int what = 0; argc == 3 && what < 4; what++)
 		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 			if (!strcmp(argv[1], names[what]) && !strcmp(argv[2], calls[i].name))
 				return confine((enum confine)what) || calls[i].run() < 0;
-	errx(2, "usage: forbidden cpu|wait|make CALL");
+	errx(2, "usage: forbidden cpu|wait|make|disk CALL");
 }

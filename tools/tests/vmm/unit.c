@@ -92,6 +92,7 @@ int main(void)
 	test_images();
 	test_queues();
 	test_bus();
+	test_disks();
 	printf("%u checks, %u failures\n", checks, failures);
 	return failures != 0;
 }

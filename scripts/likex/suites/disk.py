@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Disks of likexvm: Linux writes to them, reboots and reads again; on LiKeX and on KVM in one boot."""
+
+import hashlib
+import re
+
+from .. import image, kernel, machine
+from ..base import BUILD, TOP
+from ..initramfs import Archive
+from ..suite import test
+from . import guest, irq, vmm
+
+CPUS = (1, 2)
+DEVICES = ("kvm", "likex")
+SAID = r"guest: |locked: |no disk: |ended: |status: |the second |third: "
+WORDS = "console=ttyS0 quiet panic=-1 reboot=t"
+TYPED = "".join(f"{number}\n" for number in range(1, 20001)).encode()
+SECOND = 100 * 512
+
+# A machine with three disks, then one with the first for reading only. SIGUSR1 has statistics printed.
+SCRIPT = f"""\
+WORDS="{WORDS}"
+mkdir -p /tmp/disks && mount -t tmpfs none /tmp/disks && cd /tmp/disks
+truncate -s 4M a; cp /tests/second b; truncate -s 512K c
+"$@" --cmdline "$WORDS" --disk a --disk b,ro --disk c >said 2>err &
+until grep -q 'guest: ready' said; do sleep 0.1; kill -0 $! || break; done
+kill -USR1 $!
+until grep -q 'guest: done' said; do sleep 0.1; kill -0 $! || break; done
+kill -USR1 $!
+"$@" --disk a; echo "locked: $?"
+"$@" --disk a,ro; echo "locked: $?"
+"$@" --disk /; echo "no disk: $?"
+sleep 1; kill -TERM $!; wait $!; echo "ended: $?"
+cat said; cat err >&2
+"$@" --cmdline "$WORDS once" --no-reset --disk a,ro; echo "status: $?"
+cmp b /tests/second && echo "the second is as it was"
+echo "third: $(stat -c %b c) blocks"
+cd / && umount /tmp/disks
+"""
+
+_BOOTS = {}
+
+
+def _files(t):
+    """Return the guest's kernel and initramfs, and the content of the second disk."""
+    t.results.mkdir(parents=True, exist_ok=True)
+    archive = Archive()
+    image.busybox(archive)
+    archive.file("init", TOP / "tools/guests/disk-init.sh")
+    for name in ("proc", "sys", "dev", "mnt"):
+        archive.directory(name)
+    archive.device("dev/console", 5, 1)
+    (t.results / "disk.cpio").write_bytes(archive.bytes())
+    (t.results / "second").write_bytes(TYPED[:SECOND])
+    return [kernel.build("guest").stripped(t.results / "guest-vmlinux"), t.results / "disk.cpio", t.results / "second"]
+
+
+def _boot(t):
+    """Boot the guest in all ways in one boot; return its outcome."""
+    if "disks" not in _BOOTS:
+        program, parts, built = vmm.monitor(t), _files(t), kernel.build("host")
+        steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
+        for device in DEVICES:
+            for cpus in CPUS:
+                run = [*image.run_shared(program), "run", "--hypervisor", device, "--kernel", "/tests/guest-vmlinux",
+                       "--initrd", "/tests/disk.cpio", "--mem", "48M", "--cpus", cpus]
+                steps.append(guest.marked(f"{device} {cpus}", ["sh", "-c", SCRIPT, "sh", *run]))
+        _BOOTS["disks"] = t.boot_once(machine.for_kernel(built, cpus=2, model=irq.BROADWELL), built,
+                                      image.base(built, [*program, *parts]), steps, BUILD / "run" / "vmm-disks", limit=900)
+    return _BOOTS["disks"]
+
+
+def _wanted(cpus):
+    """Return the lines of the guest and of the script, in their order."""
+    typed, second = (hashlib.sha1(data).hexdigest() for data in (TYPED, TYPED[:SECOND]))
+    full, half = (b"y\n" * (size // 2) for size in (512 << 10, 256 << 10))
+    full, half = (hashlib.sha1(data).hexdigest() for data in (full, half + bytes(256 << 10)))
+    lines = [f"cpus {cpus}", f"wrote {typed}", f"second {second}, 100 sectors, ro 1", "serials likexvm-0 likexvm-1 likexvm-2",
+             f"third {full}", f"discarded {half}", f"cpus {cpus}", f"read {typed}", "ready", "interrupts come", "done"]
+    return ["locked: 1", "locked: 1", "no disk: 1", "ended: 143", *(f"guest: {line}" for line in lines), f"guest: cpus {cpus}",
+            f"guest: again {typed}", "status: 4", "the second is as it was", "third: 512 blocks"]
+
+
+@test("apps.disk", lane="vmm")
+def disk(t):
+    "Linux writes to disks of likexvm, syncs, reads again, also after a reboot; one only for reading; locks; discard."
+    for device in DEVICES:
+        for cpus in CPUS:
+            out, said = vmm.result(t, _boot(t), f"{device} {cpus}")
+            lines = [line for line in out.decode(errors="replace").replace("\r", "").splitlines() if re.match(SAID, line)]
+            t.check(lines == _wanted(cpus), f"{device}, {cpus} vCPUs:\n" + "\n".join(lines) + said[-2000:])
+            # SIGUSR1 before and after 400 reads
+            counts = [re.findall(rf"^vCPU {cpu}:[^:]*?\bmmio_exits (\d+)", said, re.MULTILINE) for cpu in range(cpus)]
+            t.check(all(len(found) == 2 and found[0] == found[1] for found in counts), f"{device}: MMIO exits of a disk: {counts}\n{said}")
+            t.note(f"{device}: {cpus} vCPUs: {len(lines)} lines; {sum(int(found[0]) for found in counts)} MMIO exits, all before I/O")
