@@ -3,7 +3,8 @@
 #
 # The first program of a Linux guest with up to three disks. It makes a file system on the
 # first, which is empty, writes a file there and reboots; then it reads the file again. The
-# second disk cannot be written to. All blocks of the third are written and discarded.
+# second disk cannot be written to. All blocks of the third are written, half of them discarded.
+# If there is a source of random numbers, bytes of it are read.
 
 export PATH=/bin
 mount -t proc proc /proc
@@ -29,6 +30,10 @@ other_disks() {
 	say "discarded $(fresh vdc)"
 }
 
+random() { dd if=/dev/hwrng bs=100 count=5 iflag=fullblock 2>/dev/null; }
+
+[ "$(random | wc -c)" = 500 ] && [ "$(random | sum)" != "$(random | sum)" ] &&
+	say "random $(cat /sys/class/misc/hw_random/rng_current)"
 say "cpus $(grep -c ^processor /proc/cpuinfo)"
 if grep -qw once /proc/cmdline; then
 	mount -t ext2 -o ro /dev/vda /mnt && say "again $(sum </mnt/file)"

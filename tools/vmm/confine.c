@@ -23,10 +23,10 @@ static const int all_calls[] = {
 	SCMP_SYS(sched_yield), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 };
 
-/* Those of a disk's thread */
-static const int disk_calls[] = {
+/* Those of a thread that serves a device's requests */
+static const int worker_calls[] = {
 	SCMP_SYS(read), SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(fdatasync),
-	SCMP_SYS(fallocate),
+	SCMP_SYS(fallocate), SCMP_SYS(getrandom),
 };
 
 /* Those of a thread that waits: for files, signals and threads */
@@ -51,7 +51,7 @@ static const unsigned int run_ioctls[] = {
 	LIKEX_LAPIC_ACCESS,
 };
 
-static const unsigned int disk_ioctls[] = { KVM_SIGNAL_MSI };
+static const unsigned int worker_ioctls[] = { KVM_SIGNAL_MSI };
 
 static const unsigned int wait_ioctls[] = { TCGETS, TCSETS };
 
@@ -89,18 +89,18 @@ static int allow_memory(scmp_filter_ctx filter)
 				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
-static int allow_disk(scmp_filter_ctx filter)
+static int allow_worker(scmp_filter_ctx filter)
 {
-	int r = allow_calls(filter, disk_calls, COUNT(disk_calls));
+	int r = allow_calls(filter, worker_calls, COUNT(worker_calls));
 
-	return r ? r : allow_ioctls(filter, disk_ioctls, COUNT(disk_ioctls));
+	return r ? r : allow_ioctls(filter, worker_ioctls, COUNT(worker_ioctls));
 }
 
 static int allow_making(scmp_filter_ctx filter)
 {
 	int r = allow_calls(filter, make_calls, COUNT(make_calls));
 
-	r = r ? r : allow_calls(filter, disk_calls, COUNT(disk_calls));
+	r = r ? r : allow_calls(filter, worker_calls, COUNT(worker_calls));
 	r = r ? r : allow_ioctls(filter, make_ioctls, COUNT(make_ioctls));
 	r = r ? r : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -114,8 +114,8 @@ static int make_rules(scmp_filter_ctx filter, enum confine what)
 	int r = allow_calls(filter, all_calls, COUNT(all_calls));
 
 	r = r ? r : allow_memory(filter);
-	if (r || what == CONFINE_DISK)
-		return r ? r : allow_disk(filter);
+	if (r || what == CONFINE_WORKER)
+		return r ? r : allow_worker(filter);
 	r = allow_ioctls(filter, run_ioctls, COUNT(run_ioctls));
 	if (!r && what != CONFINE_CPU) {
 		r = allow_calls(filter, wait_calls, COUNT(wait_calls));

@@ -10,7 +10,7 @@ enum confine {
 	CONFINE_CPU,		/* runs a vCPU of a VM that is complete */
 	CONFINE_WAIT,		/* waits for the end of a machine, and frees it */
 	CONFINE_MAKE,		/* also makes VMs and threads */
-	CONFINE_DISK,		/* serves the requests of a disk */
+	CONFINE_WORKER,		/* serves the requests of a device */
 };
 
 /* Confine the calling thread. Return 0, or a negative errno after a message. */

@@ -12,6 +12,7 @@
 
 #include "cpu.h"
 #include "report.h"
+#include "rng.h"
 #include "stats.h"
 
 #define KICK_NS		1000000
@@ -156,7 +157,7 @@ static int make_memory(struct guest *guest, struct boot_entry *entry)
 	if (r)
 		return complain(r, "memory");
 	guest->boot.cpus = guest->nr_cpus;
-	guest->boot.pci = guest->nr_disks;
+	guest->boot.pci = guest->nr_disks || guest->rng;
 	error = boot_load(&guest->memory, &guest->boot, entry);
 	if (error)
 		return refuse("the kernel %s", error);
@@ -178,24 +179,33 @@ static int make_cpus(struct guest *guest, const struct boot_entry *entry)
 	return r ? r : boot_set(&guest->cpus[0].vcpu, entry);
 }
 
-static int make_disks(struct guest *guest)
+static int make_device(struct guest *guest, const struct virtio_config *config)
+{
+	struct worker *worker = &guest->workers[guest->nr_workers++];
+	int r = worker_start(worker, config);
+
+	return r || pci_add(&guest->pci, &worker->virtio.pci) ? r : refuse("too many devices");
+}
+
+static int make_devices(struct guest *guest)
 {
 	struct virtio_config config = { .memory = &guest->memory, .host = &virtio_host,
 					.ctx = guest };
 	int r = 0;
 
-	if (!guest->nr_disks)
+	if (!guest->boot.pci)
 		return 0;
 	pci_init(&guest->pci);
-	guest->workers = calloc(guest->nr_disks, sizeof(*guest->workers));
+	guest->workers = calloc(guest->nr_disks + 1UL, sizeof(*guest->workers));
 	if (!guest->workers)
-		return complain(-ENOMEM, "disks");
-	for (unsigned int i = 0; i < guest->nr_disks; i++)
-		guest->workers[i].kick = -1;
+		return complain(-ENOMEM, "devices");
 	for (unsigned int i = 0; i < guest->nr_disks && !r; i++) {
 		disk_describe(&guest->disks[i], &config);
-		r = worker_start(&guest->workers[i], &config);
-		pci_add(&guest->pci, &guest->workers[i].virtio.pci);
+		r = make_device(guest, &config);
+	}
+	if (!r && guest->rng) {
+		rng_describe(&config);
+		r = make_device(guest, &config);
 	}
 	return r;
 }
@@ -221,6 +231,7 @@ int guest_start(struct guest *guest)
 	guest->cpus = NULL;
 	guest->routes = NULL;
 	guest->workers = NULL;
+	guest->nr_workers = 0;
 	guest->pci.count = 0;
 	guest->wake = -1;
 	guest->memory = (struct memory){ 0 };
@@ -232,7 +243,7 @@ int guest_start(struct guest *guest)
 	r = vm_split_irqchip(&guest->vm, IOAPIC_PINS);
 	r = r ? r : make_memory(guest, &entry);
 	r = r ? r : make_cpus(guest, &entry);
-	r = r ? r : make_disks(guest);
+	r = r ? r : make_devices(guest);
 	r = r ? r : start_threads(guest);
 	if (r)
 		guest_stop(guest);
@@ -262,7 +273,7 @@ void guest_stop(struct guest *guest)
 	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++)
 		if (guest->cpus[id].running)
 			join(&guest->cpus[id]);
-	for (unsigned int i = 0; guest->workers && i < guest->nr_disks; i++)
+	for (unsigned int i = 0; i < guest->nr_workers; i++)
 		worker_stop(&guest->workers[i]);
 	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++) {
 		likex_vcpu_free(guest->cpus[id].emulator);
@@ -279,6 +290,7 @@ void guest_stop(struct guest *guest)
 	guest->cpus = NULL;
 	guest->routes = NULL;
 	guest->workers = NULL;
+	guest->nr_workers = 0;
 	guest->wake = -1;
 }
 

@@ -36,13 +36,15 @@ struct guest {
 	int output;			/* descriptor of the console */
 	struct disk *disks;
 	unsigned int nr_disks;
+	bool rng;			/* a source of random numbers */
 
 	/* Of guest_start(), until guest_stop() */
 	struct vm vm;
 	struct memory memory;
 	struct board board;
-	struct pci pci;			/* empty, and not told of, without disks */
-	struct worker *workers;		/* one for each disk */
+	struct pci pci;			/* empty, and not told of, without virtio devices */
+	struct worker *workers;		/* virtio devices */
+	unsigned int nr_workers;
 	struct cpu *cpus;
 	struct kvm_irq_routing *routes;
 	int wake;			/* eventfd: the machine has ended, or the console has room */

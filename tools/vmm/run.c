@@ -53,6 +53,7 @@ static const char help[] =
 	"  --cpus N                       vCPUs, 1 to 128 (1)\n"
 	"  --mem SIZE                     memory, such as 512M or 2G (128M)\n"
 	"  --disk FILE[,ro]               disk image; again for more disks, up to 16\n"
+	"  --rng                          random numbers from the host, by virtio\n"
 	"  --console stdio|FILE           console: this terminal, or a file for its output (stdio)\n"
 	"  --apic x2apic|xapic            local APIC that the guest is offered (x2apic)\n"
 	"  --no-reset                     end, with status 4, if the guest resets the machine\n"
@@ -101,6 +102,9 @@ static bool take(struct guest *guest, struct asked *asked, int option, const cha
 		return take_memory(asked, text);
 	case 'd':
 		return take_disk(asked, text);
+	case 'r':
+		guest->rng = true;
+		return true;
 	case 'o':
 		asked->console = text;
 		return *text;
@@ -125,6 +129,7 @@ static int parse(struct guest *guest, struct asked *asked, int argc, char **argv
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "mem", required_argument, NULL, 'm' },
 		{ "disk", required_argument, NULL, 'd' },
+		{ "rng", no_argument, NULL, 'r' },
 		{ "console", required_argument, NULL, 'o' },
 		{ "apic", required_argument, NULL, 'a' },
 		{ "no-reset", no_argument, NULL, 'n' },

@@ -15,7 +15,7 @@ static void *work(void *arg)
 	const struct virtio_config *config = &worker->virtio.config;
 	eventfd_t count;
 
-	if (confine(CONFINE_DISK)) {
+	if (confine(CONFINE_WORKER)) {
 		config->host->failed(config->ctx);
 		return NULL;
 	}

@@ -49,10 +49,10 @@ KERNEL_ENDS = (
 
 # System calls that a thread of likexvm may make once it is confined, and others: they end the process.
 CALLS = {
-    "cpu": ("write run message data", "create type sync code file device socket event exec"),
-    "wait": ("write run message data", "create type sync code file device socket event exec"),
-    "make": ("write run message data create device event sync", "type code file socket exec"),
-    "disk": ("write message data sync", "run create type code file device socket event exec"),
+    "cpu": ("write run message data", "create type sync random code file device socket event exec"),
+    "wait": ("write run message data", "create type sync random code file device socket event exec"),
+    "make": ("write run message data create device event sync random", "type code file socket exec"),
+    "worker": ("write message data sync random", "run create type code file device socket event exec"),
 }
 SIGSYS = 31
 
@@ -201,7 +201,7 @@ def _kernel_steps(command, device):
     resets = (f"for time in 0.5 0.61 0.72 0.83 0.94; do {on} reset >/tmp/said & sleep $time; kill -TERM $!; wait $!; "
               "status=$?; head -3 /tmp/said; [ $status = 143 ] || exit; done; exit $status")
     dumps = f"{on} sleep & sleep 1; kill -USR1 $!; sleep 1; kill -INT $!; kill -TERM $!; wait $!"
-    status = f"truncate -s 1M /tmp/disk; {on} sleep --cpus 2 --disk /tmp/disk & sleep 1; grep -hE '^(NoNewPrivs|Seccomp):' /proc/$!/task/*/status; kill -TERM $!; wait $!"
+    status = f"truncate -s 1M /tmp/disk; {on} sleep --cpus 2 --disk /tmp/disk --rng & sleep 1; grep -hE '^(NoNewPrivs|Seccomp):' /proc/$!/task/*/status; kill -TERM $!; wait $!"
     file = f"{on} off --console /tmp/console && cat /tmp/console"
     steps += [guest.marked(f"terminal {how} {word} {device}", ["sh", "-c", f"/tests/terminal {how} {on} {word}"])
               for how, word, _ in TERMINAL_ENDS]
@@ -292,8 +292,8 @@ def seccomp(t):
     for device in ("kvm", "likex"):
         out = result(t, _kernels(t), f"status {device}", 128 + 15)[0].decode()
         rows = [row for row in out.splitlines() if ":\t" in row]
-        # Two vCPUs, the disk, the thread that waits, and with KVM one that the kernel has added.
-        t.check(set(rows) == {"NoNewPrivs:\t1", "Seccomp:\t2"} and len(rows) >= 8, f"{device}: threads are not all confined:\n{out}")
+        # Two vCPUs, two devices, the thread that waits, and with KVM one that the kernel has added.
+        t.check(set(rows) == {"NoNewPrivs:\t1", "Seccomp:\t2"} and len(rows) >= 10, f"{device}: threads are not all confined:\n{out}")
 
 
 @test("vmm.unit", lane="vmm")

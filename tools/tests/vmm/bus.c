@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The PCI bus, and the transport of a virtio device that is on it. */
+/* The PCI bus, the transport of a virtio device that is on it, and a small device. */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
@@ -9,8 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "rng.h"
 #include "unit.h"
-#include "virtio.h"
 
 #define MEMORY		0x10000
 #define TABLE		0x1000
@@ -406,6 +406,26 @@ static void test_hostile(struct rig *rig)
 	CHECK(rig->served == 1 && get(rig, BAR + 20, 1) == 0xf);
 }
 
+static void test_rng(void)
+{
+	uint8_t bytes[RNG_MOST + 8] = { 0 };
+	struct virtqueue_chain chain = { .writes = 2, .buffers = { { bytes, 100 },
+								   { bytes + 100, RNG_MOST - 92 } } };
+	struct virtio_config config = { 0 };
+	unsigned int zeros = 0;
+
+	rng_describe(&config);
+	CHECK(config.kind->serve(NULL, 0, &chain) == RNG_MOST);
+	for (unsigned int i = 0; i < RNG_MOST; i++)
+		zeros += !bytes[i];
+	CHECK(zeros < RNG_MOST / 8 && !bytes[RNG_MOST] && !bytes[RNG_MOST + 7]);
+	CHECK(config.kind->serve(NULL, 0, &chain) == 8);
+	CHECK(config.kind->serve(NULL, 0, &chain) == -EINVAL);
+	chain.reads = 2;
+	chain.writes = 0;
+	CHECK(config.kind->serve(NULL, 0, &chain) == -EINVAL);
+}
+
 void test_bus(void)
 {
 	struct rig rig = { 0 };
@@ -417,6 +437,7 @@ void test_bus(void)
 	test_queues_of(&rig);
 	test_messages(&rig);
 	test_hostile(&rig);
+	test_rng();
 	close(rig.virtio.config.kick);
 	memory_destroy(&rig.memory);
 }

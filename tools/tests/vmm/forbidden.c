@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Confines itself as a thread of likexvm does, and makes a system call.
- * Usage: forbidden cpu|wait|make|disk CALL
+ * Usage: forbidden cpu|wait|make|worker CALL
  */
 #include <err.h>
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,6 +52,13 @@ static int sync_file(void)
 {
 	fdatasync(STDOUT_FILENO);
 	return 0;
+}
+
+static int random_bytes(void)
+{
+	char byte;
+
+	return getrandom(&byte, 1, 0);
 }
 
 static int map_code(void)
@@ -97,18 +105,18 @@ static const struct {
 	int (*run)(void);
 } calls[] = {
 	{ "write", write_text }, { "run", run_ioctl }, { "message", message_ioctl },
-	{ "create", create_ioctl }, { "sync", sync_file }, { "type", type_ioctl }, { "code", map_code }, { "data", map_data }, { "file", open_file },
+	{ "create", create_ioctl }, { "sync", sync_file }, { "random", random_bytes }, { "type", type_ioctl }, { "code", map_code }, { "data", map_data }, { "file", open_file },
 	{ "device", open_device }, { "socket", open_socket }, { "event", make_event },
 	{ "exec", execute },
 };
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = { "cpu", "wait", "make", "disk" };
+	static const char *const names[] = { "cpu", "wait", "make", "worker" };
 
 	for (int what = 0; argc == 3 && what < 4; what++)
 		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 			if (!strcmp(argv[1], names[what]) && !strcmp(argv[2], calls[i].name))
 				return confine((enum confine)what) || calls[i].run() < 0;
-	errx(2, "usage: forbidden cpu|wait|make|disk CALL");
+	errx(2, "usage: forbidden cpu|wait|make|worker CALL");
 }
