@@ -56,6 +56,17 @@ def base(kernel, programs=()):
     return archive.bytes()
 
 
+def scripted(init):
+    """Return the file system of a Linux guest whose first program is a script for busybox, as the bytes of an archive."""
+    archive = Archive()
+    archive.file("init", init)
+    busybox(archive)
+    for name in ("proc", "sys", "dev", "mnt", "tmp"):
+        archive.directory(name)
+    archive.device("dev/console", 5, 1)
+    return archive.bytes()
+
+
 def shared(program):
     """Return the loader and the shared libraries that a program needs, the loader first."""
     found = re.findall(r"(/\S+) \(0x", capture(["ldd", program]))

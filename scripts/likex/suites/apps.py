@@ -12,7 +12,6 @@ import shutil
 
 from .. import image, kernel, machine, packages, program, series
 from ..base import BUILD, TOP, write
-from ..initramfs import Archive
 from ..suite import Skip, test
 from . import guest, irq, lib
 
@@ -118,14 +117,7 @@ def qemu_microvm_smp(t):
 
 def _virtio_files(t):
     """Return a guest with virtio devices: its kernel and its initramfs."""
-    t.results.mkdir(parents=True, exist_ok=True)
-    archive = Archive()
-    image.busybox(archive)
-    archive.file("init", TOP / "tools/guests/virtio-init.sh")
-    for name in ("proc", "dev", "mnt", "tmp"):
-        archive.directory(name)
-    archive.device("dev/console", 5, 1)
-    (t.results / "virtio.cpio").write_bytes(archive.bytes())
+    write(t.results / "virtio.cpio", image.scripted(TOP / "tools/guests/virtio-init.sh"))
     return [kernel.build("guest").stripped(t.results / "guest-vmlinux"), t.results / "virtio.cpio"]
 
 

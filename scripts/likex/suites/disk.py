@@ -5,8 +5,7 @@ import hashlib
 import re
 
 from .. import image, kernel, machine
-from ..base import BUILD, TOP
-from ..initramfs import Archive
+from ..base import BUILD, TOP, write
 from ..suite import test
 from . import guest, irq, vmm
 
@@ -43,15 +42,8 @@ _BOOTS = {}
 
 def _files(t):
     """Return the guest's kernel and initramfs, and the content of the second disk."""
-    t.results.mkdir(parents=True, exist_ok=True)
-    archive = Archive()
-    image.busybox(archive)
-    archive.file("init", TOP / "tools/guests/disk-init.sh")
-    for name in ("proc", "sys", "dev", "mnt"):
-        archive.directory(name)
-    archive.device("dev/console", 5, 1)
-    (t.results / "disk.cpio").write_bytes(archive.bytes())
-    (t.results / "second").write_bytes(TYPED[:SECOND])
+    write(t.results / "disk.cpio", image.scripted(TOP / "tools/guests/disk-init.sh"))
+    write(t.results / "second", TYPED[:SECOND])
     return [kernel.build("guest").stripped(t.results / "guest-vmlinux"), t.results / "disk.cpio", t.results / "second"]
 
 
