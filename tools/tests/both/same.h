@@ -119,6 +119,7 @@ struct past {
 	bool		stepped;	/* by KVM_GUESTDBG_SINGLESTEP */
 	bool		enforced;	/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
 	bool		extint;		/* KVM_INTERRUPT with a local APIC */
+	bool		dropped_route;	/* there was one for a message that LiKeX drops */
 	bool		translated;	/* KVM has set accessed bits */
 	bool		fpu_lost;	/* KVM's FPU was set while not in use */
 	bool		raw_fpu;	/* KVM has loaded it without an entry */
@@ -151,6 +152,14 @@ struct pair {
 	struct difference diff;
 	FILE		*log;		/* receives the calls of the program, or NULL */
 };
+
+/* SMI, remote read, ExtINT */
+static inline bool is_dropped_data(uint32_t data)
+{
+	unsigned int mode = data >> 8 & 7;
+
+	return mode == 2 || mode == 3 || mode == 7;
+}
 
 struct call {
 	unsigned int	op;

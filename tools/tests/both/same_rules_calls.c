@@ -109,9 +109,8 @@ static bool is_memory(const struct value *v)
 static bool is_dropped_mode(const struct value *v)
 {
 	const struct kvm_msi *msi = v->p->args;
-	unsigned int mode = msi->data >> 8 & 7;
 
-	return !v->likex && (mode == 2 || mode == 3 || mode == 7);
+	return !v->likex && is_dropped_data(msi->data);
 }
 
 static bool is_for_none(const struct value *v)
@@ -310,7 +309,8 @@ static bool is_esr(const struct value *v)
 
 static bool is_dropped_message(const struct value *v)
 {
-	return (int)v->kvm > 0 && (int)v->likex == -1;
+	return (int)v->kvm > 0 &&
+	       ((int)v->likex == -1 || (!v->likex && v->p->past.dropped_route));
 }
 
 /* Paravirtual MSRs of a vCPU that may not have them */

@@ -194,6 +194,18 @@ static bool is_window_asleep(const struct value *v)
 	       v->p->side[KVM].run->exit_reason == KVM_EXIT_IRQ_WINDOW_OPEN;
 }
 
+/* An interrupt that has come, or is let in by RFLAGS.IF, and a shadow that user space has set */
+static bool is_shadow_asleep(const struct value *v)
+{
+	struct kvm_vcpu_events events = {};
+	struct kvm_mp_state state = {};
+
+	side_ioctl(&v->p->side[KVM], FD_VCPU, KVM_GET_VCPU_EVENTS, &events);
+	side_ioctl(&v->p->side[KVM], FD_VCPU, KVM_GET_MP_STATE, &state);
+	return (int)v->kvm == -EINTR && !v->likex && events.interrupt.shadow &&
+	       state.mp_state == KVM_MP_STATE_HALTED;
+}
+
 /* The guest has an instruction that loads the address of the TPR. */
 static bool uses_tpr(const struct value *v)
 {
@@ -217,6 +229,7 @@ static bool is_lost_step(const struct value *v)
 const struct rule run_rules[] = {
 	{ "RUN: run", is_lost_step, END, "A step uses the monitor trap flag instead of TF" },
 	{ "RUN: run", is_refused_asleep, END, "before it waits for SIPI" },
+	{ "RUN: run", is_shadow_asleep, END, "KVM ends no HLT for an interrupt while a shadow" },
 	{ "RUN: run", is_window_asleep, END, "then returns only for a signal" },
 	{ "RUN: page.cr8", uses_tpr, END, "A shorter write to TPR may be executed" },
 	{ "RUN: exit_reason", is_shadow_of_outs, END, "At the exit of OUTS" },

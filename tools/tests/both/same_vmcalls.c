@@ -69,6 +69,7 @@ static void gsi_routing(struct pair *p, struct rnd *r)
 		e->type = rnd_rarely(r, 8) ? rnd_below(r, 7) : KVM_IRQ_ROUTING_MSI;
 		e->flags = rnd_rarely(r, 8) ? rnd_below(r, 4) : 0;
 		message(r, &e->u.msi.address_lo, &e->u.msi.data);
+		p->past.dropped_route |= is_dropped_data(e->u.msi.data);
 		e->u.msi.address_hi = rnd_rarely(r, 8) ? rnd_value(r, 0) : 0;
 		say(p, " [gsi %u type %u flags %x %x:%x %x]", e->gsi, e->type, e->flags,
 		    e->u.msi.address_hi, e->u.msi.address_lo, e->u.msi.data);
