@@ -27,6 +27,6 @@ done
 echo "quit" >&3
 wait $qemu
 status=$?
-tr -d '\r' <$monitor.text | awk '/^ *[a-z_]*(exits|hypercalls|injections) .*: *[0-9]+$/ { sum[$1] += $NF }
+tr -d '\r' <$monitor.text | awk '/^ *[a-z_]*exits .*: *[0-9]+$/ { sum[$1] += $NF }
 	END { for (name in sum) print "guest: " name " " sum[name] }' >&2
 exit $status
