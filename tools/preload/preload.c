@@ -499,8 +499,10 @@ static int vcpu_run(int fd, void *arg)
 	struct vcpu *v = arg ? NULL : vcpu_get(fd);
 	int r;
 
-	if (!v)
+	if (!v) {
+		cancel_as_before(cancel_type);
 		return next_ioctl()(fd, KVM_RUN, arg);
+	}
 	r = cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS ? run_cancellable(v) : run_to_exit(v);
 	vcpu_ran(v);
 	if (r >= 0)

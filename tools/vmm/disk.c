@@ -18,6 +18,9 @@
 #define CLASS		0x018000	/* another mass storage controller */
 #define READ_ONLY	",ro"
 #define RANGE_MOST	(1U << 21)	/* sectors that one request discards */
+/* Bytes of a request: the machine cannot end while one is served */
+#define BUFFER_MOST	(1U << 18)
+#define REQUEST_MOST	((uint64_t)BUFFER_MOST * VIRTQUEUE_MOST)
 
 /* Tell whether these sectors are the disk's. */
 static bool has(const struct disk *disk, uint64_t sector, uint64_t count)
@@ -25,7 +28,13 @@ static bool has(const struct disk *disk, uint64_t sector, uint64_t count)
 	return sector <= disk->sectors && count <= disk->sectors - sector;
 }
 
-/* Read or write all bytes of the buffers. An image that has become too short has no more. */
+/* Tell whether one request can be for these bytes. */
+static bool has_bytes(const struct disk *disk, uint64_t sector, uint64_t bytes)
+{
+	return !(bytes % SECTOR) && bytes <= REQUEST_MOST && has(disk, sector, bytes / SECTOR);
+}
+
+/* Read or write all bytes of the buffers. An image that has become too short has no more to read. */
 static bool transfer(const struct disk *disk, bool write, struct iovec *buffers, unsigned int count,
 		     uint64_t at)
 {
@@ -69,7 +78,7 @@ static uint8_t read_sectors(const struct disk *disk, struct virtqueue_chain *cha
 	struct iovec *buffers = chain->buffers + chain->reads;
 	uint64_t bytes = bytes_of(buffers, chain->writes);
 
-	if (bytes % SECTOR || !has(disk, sector, bytes / SECTOR) ||
+	if (!has_bytes(disk, sector, bytes) ||
 	    !transfer(disk, false, buffers, chain->writes, sector * SECTOR))
 		return VIRTIO_BLK_S_IOERR;
 	*written = bytes;
@@ -77,18 +86,24 @@ static uint8_t read_sectors(const struct disk *disk, struct virtqueue_chain *cha
 }
 
 /* A guest that does not flush relies on each write. */
+static uint8_t written_out(const struct disk *disk, uint64_t features)
+{
+	return features & VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) ? VIRTIO_BLK_S_OK : flush(disk);
+}
+
 static uint8_t write_sectors(const struct disk *disk, uint64_t features,
 			     struct virtqueue_chain *chain, uint64_t sector)
 {
 	uint64_t bytes = bytes_of(chain->buffers, chain->reads);
 
-	if (disk->read_only || bytes % SECTOR || !has(disk, sector, bytes / SECTOR) ||
+	if (disk->read_only || !has_bytes(disk, sector, bytes) ||
 	    !transfer(disk, true, chain->buffers, chain->reads, sector * SECTOR))
 		return VIRTIO_BLK_S_IOERR;
-	return features & VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) ? VIRTIO_BLK_S_OK : flush(disk);
+	return written_out(disk, features);
 }
 
-static uint8_t clear_sectors(const struct disk *disk, struct virtqueue_chain *chain, bool zeroes)
+static uint8_t clear_sectors(const struct disk *disk, uint64_t features,
+			     struct virtqueue_chain *chain, bool zeroes)
 {
 	uint32_t known = zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
 	struct virtio_blk_discard_write_zeroes range;
@@ -103,7 +118,7 @@ static uint8_t clear_sectors(const struct disk *disk, struct virtqueue_chain *ch
 		return VIRTIO_BLK_S_IOERR;
 	how |= zeroes && !range.flags ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE;
 	if (!fallocate(disk->fd, how, range.sector * SECTOR, (off_t)range.num_sectors * SECTOR))
-		return VIRTIO_BLK_S_OK;
+		return zeroes ? written_out(disk, features) : VIRTIO_BLK_S_OK;
 	return errno == EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 }
 
@@ -132,7 +147,7 @@ static int64_t serve(void *ctx, uint64_t features, struct virtqueue_chain *chain
 		break;
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		result = clear_sectors(disk, chain, head.type == VIRTIO_BLK_T_WRITE_ZEROES);
+		result = clear_sectors(disk, features, chain, head.type == VIRTIO_BLK_T_WRITE_ZEROES);
 		break;
 	default:
 		result = VIRTIO_BLK_S_UNSUPP;
@@ -149,7 +164,8 @@ void disk_describe(struct disk *disk, struct virtio_config *config)
 {
 	config->kind = &kind;
 	config->device = disk;
-	config->features = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH);
+	config->features = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) |
+			   VIRTIO_FEATURE(VIRTIO_BLK_F_SIZE_MAX);
 	if (disk->read_only)
 		config->features |= VIRTIO_FEATURE(VIRTIO_BLK_F_RO);
 	else
@@ -158,6 +174,7 @@ void disk_describe(struct disk *disk, struct virtio_config *config)
 	disk->space = (struct virtio_blk_config){
 		/* The head and the status have a buffer each. */
 		.capacity = disk->sectors, .seg_max = VIRTQUEUE_MOST - 2,
+		.size_max = BUFFER_MOST,
 		.max_discard_sectors = RANGE_MOST, .max_discard_seg = 1,
 		.discard_sector_alignment = 1, .max_write_zeroes_sectors = RANGE_MOST,
 		.max_write_zeroes_seg = 1, .write_zeroes_may_unmap = 1,

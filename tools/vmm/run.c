@@ -169,6 +169,8 @@ static int take_signals(struct run *run)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    /* A disk's image over RLIMIT_FSIZE is an error of the request. */
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
 	    cpu_prepare())
 		return complain(-errno, "signals");
 	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
