@@ -110,8 +110,8 @@ static void put_wrmsr(struct code *c, struct rnd *r)
 
 	msr_get(&c->p->side[KVM], index, &old);
 	value = msr_value(r, index, old);
-	/* KVM's MTRRs have the width that CPUID says. */
-	if (!c->p->has_cpuid && index >= 0x200 && index < 0x210)
+	/* KVM's MTRRs, and the address of the local APIC, have the width that CPUID says. */
+	if (!c->p->has_cpuid && ((index >= 0x200 && index < 0x210) || index == 0x1b))
 		value &= 0xfffffffff;
 	mov(c, CX, index);
 	mov(c, AX, value);

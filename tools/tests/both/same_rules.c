@@ -11,7 +11,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#define MAX_RULES	64
+#define MAX_RULES	128
 
 static const struct {
 	const struct rule	*rules;

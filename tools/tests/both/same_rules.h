@@ -25,6 +25,9 @@ struct rule {
 extern const struct rule run_rules[], regs_rules[], calls_rules[];
 extern const unsigned int nr_run_rules, nr_regs_rules, nr_calls_rules;
 
+/* same_rules_run.c: differences that an ioctl may show after a run */
+bool uses_tpr(const struct value *v);
+
 /* same_rules_regs.c: differences that a run has in common with ioctls */
 bool is_bad_base(const struct value *v);
 bool is_cr4_without_cpuid(const struct value *v);

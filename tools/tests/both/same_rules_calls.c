@@ -87,14 +87,14 @@ static bool is_other_flag(const struct value *v)
 {
 	const struct kvm_ioeventfd *args = v->p->args;
 
-	return args && (args->flags & ~7u) && !v->kvm && (int)v->likex == -EINVAL;
+	return args && (args->flags & ~7u) && (int)v->likex == -EINVAL;
 }
 
 static bool is_wide_port(const struct value *v)
 {
 	const struct kvm_ioeventfd *args = v->p->args;
 
-	return args && !v->kvm && (int)v->likex == -EINVAL &&
+	return args && (int)v->likex == -EINVAL &&
 	       (args->addr > 0xffff || args->addr + args->len > 0x10000 || args->len == 8);
 }
 
@@ -131,6 +131,19 @@ static bool is_logical_event(const struct value *v)
 	const struct kvm_msi *msi = v->p->args;
 
 	return (msi->address_lo & 0xc) && (msi->data & 0x400) && (int)v->kvm <= 0 && v->likex == 1;
+}
+
+/* TSC-deadline mode */
+static bool is_unused_count(const struct value *v)
+{
+	const uint32_t *registers = v->p->data[LIKEX];
+
+	return v->index == 0x38 && !v->likex && (registers[0x32 * 4] & 0x60000) == 0x40000;
+}
+
+static bool is_written_tpr(const struct value *v)
+{
+	return v->index == 8 && uses_tpr(v);
 }
 
 static bool is_tmcct(const struct value *v)
@@ -216,7 +229,8 @@ static bool is_early_cpuid(const struct value *v)
 
 static bool is_wide_mtrr(const struct value *v)
 {
-	return v->index >= 0x200 && v->index < 0x210 && !v->kvm && v->likex == 1;
+	return ((v->index >= 0x200 && v->index < 0x210) || v->index == 0x1b) && !v->kvm &&
+	       v->likex == 1;
 }
 
 static bool is_other_space(const struct value *v)
@@ -257,11 +271,13 @@ static bool is_lapic_bit(const struct value *v)
 		{ 0x0f, 0x0f, 0x3ff }, { 0x10, 0x10, 0xffff0000 }, { 0x11, 0x17, UINT32_MAX },
 		{ 0x18, 0x18, 0xffff0000 }, { 0x19, 0x1f, UINT32_MAX }, { 0x20, 0x20, 0xffff0000 },
 		{ 0x21, 0x27, UINT32_MAX }, { 0x28, 0x28, 0xff }, { 0x30, 0x30, 0xccfff },
-		{ 0x31, 0x31, 0xff000000 }, { 0x32, 0x32, 0x700ff }, { 0x33, 0x34, 0x107ff },
+		{ 0x31, 0x31, 0xff000000 }, { 0x32, 0x32, 0x300ff }, { 0x33, 0x34, 0x107ff },
 		{ 0x35, 0x36, 0x1a7ff }, { 0x37, 0x37, 0x100ff }, { 0x38, 0x39, UINT32_MAX },
 		{ 0x3e, 0x3e, 0xb },
 	};
 
+	if (v->index == 0x32 && v->p->has_cpuid && ((v->kvm ^ v->likex) & 1 << 18))
+		return false;
 	for (unsigned int i = 0; i < COUNT(registers); i++)
 		if (v->index >= registers[i].first && v->index <= registers[i].last)
 			return !((v->kvm ^ v->likex) & registers[i].exist);
@@ -346,8 +362,11 @@ const struct rule calls_rules[] = {
 	  "It is ``-EINVAL`` without local APICs, and for flags" },
 	{ "SIGNAL_MSI: result", is_logical_event, END, "by its logical id" },
 	{ "*: LAPIC.register", is_version, MASK, "The version" },
+	{ "*: LAPIC.register", is_written_tpr, END, "A shorter write to TPR may be executed" },
+	{ "*: LAPIC.register", is_unused_count, MASK, "the initial count is 0" },
 	{ "SIGNAL_MSI: result", is_sipi_message, END, "SIPI is for processors only" },
 	{ "*: msr", is_mcg_ctl, MASK, "``MCG_CTL`` is 0" },
+	{ "SET_MSRS: value", is_mcg_ctl, MASK, "``MCG_CTL`` is 0" },
 	{ "SETUP_MCE: result", is_cmci, END, "There is neither CMCI nor LMCE" },
 	{ "*: LAPIC.register", is_old_ldr, MASK, "KVM keeps LDR" },
 	{ "SET_USER_MEMORY_REGION: result", is_other_space, END, "A VM has at most 32,764 slots" },

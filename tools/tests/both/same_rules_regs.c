@@ -44,7 +44,7 @@ static bool is_second_nmi(const struct value *v)
 /* TF in a flags image on the stack */
 static bool is_pushed_trap(const struct value *v)
 {
-	return v->p->past.stepped && (v->kvm ^ v->likex) == 1 && (v->index & 3) == 1;
+	return v->p->past.stepped && (v->kvm ^ v->likex) == 1 && (v->index & 1);
 }
 
 static bool kvm_has_none(const struct value *v)
@@ -174,6 +174,26 @@ static bool raw_fpu(const struct value *v)
 	return v->p->past.raw_fpu;
 }
 
+static bool is_early_gd(const struct value *v)
+{
+	return (v->p->debug & KVM_GUESTDBG_INJECT_DB) && (v->kvm ^ v->likex) == 1 << 13;
+}
+
+/* Clocks and steal time in the guest's memory, written at other times on the two sides */
+static bool is_clock_memory(const struct value *v)
+{
+	static const struct { uint32_t msr, size; } clocks[] = {
+		{ 0x11, 12 }, { 0x12, 32 }, { 0x4b564d03, 64 },
+	};
+	uint64_t at;
+
+	for (unsigned int i = 0; i < COUNT(clocks); i++)
+		if (msr_get(&v->p->side[LIKEX], clocks[i].msr, &at) == 1 && at &&
+		    v->index - (at & ~1ull) <= clocks[i].size)
+			return true;
+	return false;
+}
+
 /* Bits that the debug registers do not have, of a value that user space has set */
 static bool is_debug_bit(const struct value *v)
 {
@@ -229,7 +249,8 @@ const struct rule regs_rules[] = {
 	{ "SET_VCPU_EVENTS: INT n", NULL, END,
 	  "A software interrupt (``interrupt.soft``) is not injected" },
 	{ "*: memory", is_pushed_trap, MASK, "each see only a TF that they have set themselves" },
-	{ "*: SREGS*.tr.l", kvm_has_none, MASK, "If the window is open" },
+	{ "*: *SREGS*.tr.l", kvm_has_none, MASK, "If the window is open" },
+	{ "*: *SREGS*.ldt.l", kvm_has_none, MASK, "If the window is open" },
 	{ "*: VCPU_EVENTS.nmi.pending", is_second_nmi, MASK,
 	  "counts an NMI that a vCPU keeps until its SIPI comes" },
 	{ "*: VCPU_EVENTS.sipi_vector", NULL, MASK,
@@ -258,6 +279,8 @@ const struct rule regs_rules[] = {
 	{ "SET_GUEST_DEBUG: INJECT_BP", NULL, END, "have the length 1" },
 	{ "*: *VCPU_EVENTS.interrupt.injected", is_lost_irq, END,
 	  "or loses the interrupt after an exception" },
+	{ "*: memory", is_clock_memory, MASK, "time: the kernel writes the time" },
+	{ "*DEBUGREGS.dr7", is_early_gd, END, "clears DR7.GD at once" },
 	{ "*DEBUGREGS.dr?", is_debug_bit, MASK, "bits that the registers do not have" },
 	{ "*: page.ready_for_interrupt_injection", is_outs, MASK, "At the exit of OUTS" },
 	{ "*: *VCPU_EVENTS.interrupt.shadow", is_outs, MASK, "At the exit of OUTS" },
@@ -273,7 +296,7 @@ const struct rule regs_rules[] = {
 	{ "*: memory", is_pushed_flag, MASK, "clears RF" },
 	{ "*: memory", is_stack_flag, MASK, "time: the stack may be mapped, or not yet" },
 	{ "*REGS.r*", is_trap_flag, MASK, "each see only a TF that they have set themselves" },
-	{ "*: SREGS*.cs.type", is_entered_type, MASK, "If the window is open" },
+	{ "*: *SREGS*.cs.type", is_entered_type, MASK, "If the window is open" },
 	{ "SET_SREGS*: result", is_efer_without_cpuid, END,
 	  "KVM refuses LME and NX of EFER there" },
 	{ "*: FPU.*", fpu_unused, MASK, "of a part that is not in use" },

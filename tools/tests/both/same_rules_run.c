@@ -115,10 +115,12 @@ static bool is_bad_pdpte(const struct value *v)
 
 static bool is_trapped_hlt(const struct value *v)
 {
+	struct kvm_vcpu_events events = {};
 	struct kvm_regs regs = {};
 
 	side_ioctl(&v->p->side[KVM], FD_VCPU, KVM_GET_REGS, &regs);
-	return v->kvm == KVM_EXIT_HLT && (regs.rflags & 0x100);
+	side_ioctl(&v->p->side[KVM], FD_VCPU, KVM_GET_VCPU_EVENTS, &events);
+	return v->kvm == KVM_EXIT_HLT && ((regs.rflags & 0x100) || events.nmi.pending);
 }
 
 /* Without a local APIC, its MSRs are unknown to LiKeX; KVM calls the access invalid. */
@@ -207,17 +209,81 @@ static bool is_shadow_asleep(const struct value *v)
 }
 
 /* The guest has an instruction that loads the address of the TPR. */
-static bool uses_tpr(const struct value *v)
+bool uses_tpr(const struct value *v)
 {
 	static const unsigned char tpr[] = { 0x80, 0x00, 0xe0, 0xfe };
 
 	return v->p->split && memmem(v->p->side[LIKEX].ram + AT_CODE, AT_DATA - AT_CODE, tpr, sizeof(tpr));
 }
 
-/* KVM fails an NMI in a shadow that the end of OUTS would have ended. */
+/* KVM fails an entry with a shadow that the end of OUTS would have ended. */
 static bool is_shadow_of_outs(const struct value *v)
 {
-	return v->kvm == KVM_EXIT_FAIL_ENTRY && v->p->past.had_string && v->p->past.event_waits;
+	return v->kvm == KVM_EXIT_FAIL_ENTRY && v->p->past.had_string;
+}
+
+static bool is_taken_interrupt(const struct value *v)
+{
+	struct kvm_vcpu_events kvm = {}, likex = {};
+
+	side_ioctl(&v->p->side[KVM], FD_VCPU, KVM_GET_VCPU_EVENTS, &kvm);
+	side_ioctl(&v->p->side[LIKEX], FD_VCPU, KVM_GET_VCPU_EVENTS, &likex);
+	return v->p->side[LIKEX].run->exit_reason == KVM_EXIT_FAIL_ENTRY &&
+	       likex.interrupt.injected && !kvm.interrupt.injected;
+}
+
+static unsigned int kvm_exit(const struct value *v)
+{
+	return v->p->side[KVM].run->exit_reason;
+}
+
+/* The guest has halted, or was halted. */
+static bool is_window_first(const struct value *v)
+{
+	return v->p->split && v->kvm == KVM_EXIT_IRQ_WINDOW_OPEN;
+}
+
+static bool is_held_window(const struct value *v)
+{
+	return !v->kvm && (int)v->likex == -EINTR && kvm_exit(v) == KVM_EXIT_IRQ_WINDOW_OPEN &&
+	       (v->p->debug & KVM_GUESTDBG_BLOCKIRQ);
+}
+
+static bool is_held_nmi(const struct value *v)
+{
+	struct kvm_vcpu_events events = {};
+
+	side_ioctl(&v->p->side[KVM], FD_VCPU, KVM_GET_VCPU_EVENTS, &events);
+	return !v->kvm && (int)v->likex == -EINTR && events.nmi.pending;
+}
+
+static bool is_early_step(const struct value *v)
+{
+	return is_step(v) && !v->kvm && (int)v->likex == -EINTR &&
+	       v->p->side[KVM].run->immediate_exit;
+}
+
+static bool is_pat(const struct value *v)
+{
+	return v->kvm == KVM_EXIT_X86_WRMSR && v->p->side[KVM].run->msr.index == 0x277;
+}
+
+static bool is_real_type(const struct value *v)
+{
+	const struct kvm_sregs *s = &v->p->past.io_sregs;
+
+	return v->p->past.had_string && !(s->cr0 & 1) && !(s->es.type & 2);
+}
+
+/* A request that a program before has made, by an MSR of Hyper-V */
+static bool is_hyperv(const struct value *v)
+{
+	return v->kvm == KVM_EXIT_SYSTEM_EVENT;
+}
+
+static bool is_no_exit(const struct value *v)
+{
+	return v->kvm == KVM_EXIT_UNKNOWN;
 }
 
 /* KVM does not step on after user space has set registers. */
@@ -228,6 +294,19 @@ static bool is_lost_step(const struct value *v)
 
 const struct rule run_rules[] = {
 	{ "RUN: run", is_lost_step, END, "A step uses the monitor trap flag instead of TF" },
+	{ "RUN: exit_reason", is_no_exit, END, "KVM has been seen to end a run with it" },
+	{ "RUN: exit_reason", is_window_first, END, "that waits then comes first" },
+	{ "RUN: exit_reason", is_hyperv, END, "halt polling and Hyper-V" },
+	{ "RUN: refused", NULL, END, "has set a part" },
+	{ "RUN: IO.*", is_real_type, END, "In real mode INS writes to a segment of any type" },
+	{ "RUN: exit_reason", is_real_type, END, "In real mode INS writes to a segment of any type" },
+	{ "RUN: run", is_real_type, END, "In real mode INS writes to a segment of any type" },
+	{ "RUN: exit_reason", is_pat, END, "The processor checks what a guest writes to PAT" },
+	{ "RUN: run", is_early_step, END, "the next run reports the step over an instruction" },
+	{ "RUN: run", is_held_window, END, "the interrupt window is closed" },
+	{ "RUN: run", is_held_nmi, END, "KVM also ends a HLT for an NMI that is blocked" },
+	{ "RUN: page.ready_for_interrupt_injection", is_taken_interrupt, END,
+	  "an interrupt that the failed entry was for" },
 	{ "RUN: run", is_refused_asleep, END, "before it waits for SIPI" },
 	{ "RUN: run", is_shadow_asleep, END, "KVM ends no HLT for an interrupt while a shadow" },
 	{ "RUN: run", is_window_asleep, END, "then returns only for a signal" },
