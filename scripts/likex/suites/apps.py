@@ -40,6 +40,9 @@ EXITS = TOP / "tools/guests/qemu-exits.sh"
 HELLO, CRATE, REGISTRY = TOP / "tools/examples/kvm-hello", "librust-kvm-ioctls-dev", pathlib.Path("/usr/share/cargo/registry")
 HELLO_SAYS = "Hello\nKVM_EXIT_HLT\n" * 3
 TYPED = "a line from the host"
+# Features of KVM's that LiKeX does not have, by QEMU's names.
+PARAVIRTUAL = ("kvm-pv-ipi", "kvm-pv-sched-yield", "kvm-pv-unhalt", "kvm-pv-tlb-flush", "kvm-pv-eoi", "kvm-asyncpf",
+               "kvm-msi-ext-dest-id")
 
 # Counts that both hypervisors have.
 COUNTED = ("exits", "io_exits", "mmio_exits", "halt_exits", "irq_exits")
@@ -57,12 +60,14 @@ def _added(t, parts, qemu=QEMU, firmware=FIRMWARE):
     return program.archive(files, kvm_program=True)
 
 
-def _qemu(device, cpus, mode):
-    """Return the step that boots the guest with so many processors in a mode of the local APIC."""
+def _qemu(device, cpus, mode, features=()):
+    """Return the step that boots the guest with so many processors in a mode of the local APIC; features: of QEMU's -cpu."""
     append = f"console=ttyS0 {irq.APPEND} panic=-1 reboot=t{' nox2apic' * (mode == 'xapic')}"
     command = [EXITS.name, cpus, QEMU.name, *QEMU_WORDS, "-smp", f"{cpus},sockets={cpus}", "-kernel", "/tests/guest-vmlinux",
                "-initrd", "/tests/guest.cpio", "-append", append]
-    return guest.marked(f"qemu {device} {cpus} {mode}", command if device == "kvm" else program.on_likex(command))
+    command[command.index("host")] = ",".join(["host", *features])
+    return guest.marked(" ".join(["qemu", device, str(cpus), mode, *features[:1]]),
+                        command if device == "kvm" else program.on_likex(command))
 
 
 def _host():
@@ -113,6 +118,22 @@ def qemu_microvm(t):
 def qemu_microvm_smp(t):
     "The same with two vCPUs, on LiKeX and on KVM."
     _booted(t, irq.BROADWELL, 2)
+
+
+@test("apps.qemu-paravirtual", exhaustive=True)
+def qemu_paravirtual(t):
+    "Exits that KVM's paravirtual features spare a guest with four vCPUs on two processors: each alone, none, and all."
+    none = [f"{name}=off" for name in PARAVIRTUAL]
+    built, (_, parts) = _host(), irq.guest_files(t)
+    steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel"]), _qemu("kvm", 4, "x2apic"), _qemu("kvm", 4, "x2apic", none)]
+    steps += [_qemu("kvm", 4, "x2apic", [f"{name}=on", *(word for word in none if word != f"{name}=off")]) for name in PARAVIRTUAL]
+    target = machine.for_kernel(built, cpus=2, model=irq.BROADWELL, memory=768)
+    outcome = t.boot_once(target, built, image.base(built) + _added(t, parts).bytes(), steps, BUILD / "run" / "apps-paravirtual", limit=2400)
+    for step in outcome.steps[1:]:
+        said = (step.out + step.err).decode(errors="replace")
+        t.check("guest-init: cpus 4, x2apic" in said and step.status == 0, f"{step.name}: {outcome.verdict}, exit status {step.status}\n{said[-3000:]}")
+        exits = {name: int(count) for name, count in re.findall(r"^guest: (\w*exits) (\d+)", said, re.MULTILINE)}
+        t.note(f"{step.name}: {exits['exits'] - exits['io_exits']} exits without those for ports, {exits['halt_exits']} for HLT")
 
 
 def _virtio_files(t):

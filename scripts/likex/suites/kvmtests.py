@@ -96,7 +96,7 @@ def kvm_selftests_long(t):
     paths, known = {path.name: path for path in _build(series.make())}, verdicts()
     for name in paths:
         if known[name].kind == LONG:
-            _run(t, paths, known, [name], LONG_LIMIT, memory=2560)
+            _run(t, paths, known, [name], LONG_LIMIT, memory=2048)
 
 
 def _run(t, paths, known, chosen, limit, memory):
