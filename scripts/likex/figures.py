@@ -8,10 +8,12 @@ from .base import TOP, write
 
 DOCUMENTS = (TOP / "README.md", TOP / "Documentation" / "benchmark.md")
 # A row of Documentation/benchmark.md for each; `scale_STEP` has rows in a table of its own.
-METRICS = ("create_first_exit", "create_next_exit", "create_new_process", "first_run", "slot_add", "slot_delete", "close", "pio_roundtrip",
-           "mmio_roundtrip", "cpuid_exit", "cpuid_exit_full_first", "cpuid_exit_full_last", "cpuid_exit_full_absent",
-           "msr_exit", "ept_fault_4k", "vm_bytes", "lapic_create_first_exit", "lapic_vm_bytes", "eoi", "ioeventfd", "irqfd",
-           "timer_fire", "hlt_wake", "ipi_wake", "ipi", *(f"facade_{name}" for name in bench.FACADE_METRICS))
+METRICS = ("create_first_exit", "create_next_exit", "create_new_process", "first_run", "slot_add", "slot_delete", "close",
+           "pio_roundtrip", "pio_string", "mmio_roundtrip", "cpuid_exit", "cpuid_exit_full_first", "cpuid_exit_full_last",
+           "cpuid_exit_full_absent", "msr_exit", "msr_write_exit", "vmcall", "ept_fault_4k",
+           "fault_around_4k", "vm_bytes",
+           "lapic_create_first_exit", "lapic_vm_bytes", "eoi", "ioeventfd", "irqfd", "timer_fire", "hlt_wake", "ipi_wake",
+           "ipi", *(f"facade_{name}" for name in bench.FACADE_METRICS))
 # Rows of README's table, which has ratios alone.
 README = {
     "a VM from open to its first exit": ("create_first_exit",),
@@ -23,7 +25,7 @@ README = {
     "a store to a device in user space, emulated, and back": ("mmio_roundtrip",),
     "a CPUID exit handled in the kernel: first, last leaf": ("cpuid_exit_full_first", "cpuid_exit_full_last"),
     "an MSR exit handled in the kernel": ("msr_exit",),
-    "first touch of a page": ("ept_fault_4k",),
+    "first touch of a page: alone, of many in a row": ("ept_fault_4k", "fault_around_4k"),
     "kernel memory of a VM": ("vm_bytes",),
     "wake a halted vCPU: by the VMM, by another vCPU": ("hlt_wake", "ipi_wake"),
     "an interrupt to a vCPU that runs; a timer's": ("ipi", "timer_fire"),

@@ -12,12 +12,13 @@
 #include "vm.h"
 
 #define PAGE		0x1000UL
-#define TOUCHED		128	/* pages that AT_TOUCH faults in */
+#define TOUCHED		128	/* pages of guest memory after the first */
 
 /* Offset of each guest program in the guest's first page. */
 enum {
 	AT_HALT = 0x000, AT_PIO = 0x040, AT_EMPTY = 0x080, AT_CPUID = 0x0c0, AT_MSR = 0x100,
 	AT_TOUCH = 0x140, AT_CPUID_LEAF = 0x180, AT_TOUCH_ONE = 0x1c0, AT_MMIO = 0x200,
+	AT_VMCALL = 0x240, AT_MSR_WRITE = 0x280, AT_PIO_STRING = 0x2c0,
 };
 
 struct bench {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <x86intrin.h>
 
 #include "bench.h"
@@ -12,12 +13,22 @@
 #define ROUNDTRIPS	1001
 #define LOOPS		1000
 #define FAULT_ROUNDS	16
+#define SEGMENT		0x100		/* of real mode: a page */
+#define APART		16		/* pages, of which one is there */
+#define APART_PAGES	14		/* in the memory that real mode reaches */
 #define ABSENT		0x3fffffff	/* a leaf beyond the last basic one */
 
+/* Pages to be touched: each @step-th from the first on, which has the programs. */
+struct faults {
+	unsigned char	*memory;
+	size_t		size;
+	int		nr, step;
+};
+
 /* From user space into the guest and back: an interrupt now and then is outvoted by the median. */
-static void measure_roundtrip(struct vm *vm)
+static void measure_roundtrip(struct vm *vm, const char *name, unsigned int at)
 {
-	struct kvm_regs regs = { .rip = AT_PIO, .rflags = 2 };
+	struct kvm_regs regs = { .rip = at, .rflags = 2 };
 	long ticks[ROUNDTRIPS], empty[ROUNDTRIPS];
 
 	need("KVM_SET_REGS", ioctl(vm->vcpu, KVM_SET_REGS, &regs) ? -errno : 0);
@@ -29,7 +40,7 @@ static void measure_roundtrip(struct vm *vm)
 		run_to(vm, KVM_EXIT_IO);
 		ticks[i] = __rdtsc() - start;
 	}
-	print_ticks("pio_roundtrip", median(ticks, ROUNDTRIPS) - median(empty, ROUNDTRIPS));
+	print_ticks(name, median(ticks, ROUNDTRIPS) - median(empty, ROUNDTRIPS));
 }
 
 static long run_loop(const struct bench *b, struct vm *vm, unsigned int at)
@@ -37,14 +48,16 @@ static long run_loop(const struct bench *b, struct vm *vm, unsigned int at)
 	return run_program(b, vm, (struct kvm_regs){ .rip = at, .rsi = LOOPS });
 }
 
-/* Fault in TOUCHED pages of a new VM; a second run over the same pages has no faults. */
-static struct cost fault_cost(const struct bench *b)
+/* Fault in pages of a new VM; a second run over the same pages has no faults. */
+static struct cost fault_cost(const struct bench *b, const struct faults *f)
 {
-	struct kvm_regs touch = { .rip = AT_TOUCH };
+	struct kvm_regs touch = {
+		.rip = AT_TOUCH, .rax = f->step * SEGMENT, .rbx = f->step * SEGMENT, .rcx = f->nr,
+	};
 	struct vm vm;
 	long ticks;
 
-	create(b, &vm, b->memory_size);
+	need(b->device, try_create(b, &vm, f->memory, f->size));
 	run_to(&vm, KVM_EXIT_HLT);
 	ticks = run_program(b, &vm, touch);
 	ticks -= run_program(b, &vm, touch);
@@ -53,15 +66,29 @@ static struct cost fault_cost(const struct bench *b)
 }
 
 /* A round is some periods of the timer long, and one interrupt more is 1 or 2 % of it. */
-static void measure_faults(const struct bench *b)
+static void measure_faults(const struct bench *b, const char *name, const struct faults *f)
 {
 	struct cost rounds[FAULT_ROUNDS];
 
 	for (int i = 0; i < FAULT_ROUNDS; i++) {
 		shift_phase(i);
-		rounds[i] = fault_cost(b);
+		rounds[i] = fault_cost(b, f);
 	}
-	print_ticks("ept_fault_4k", middle_cost(rounds, FAULT_ROUNDS).ticks / TOUCHED);
+	print_ticks(name, middle_cost(rounds, FAULT_ROUNDS).ticks / f->nr);
+}
+
+/* Pages that have no neighbours in the host, so that each fault maps one page. */
+static void measure_single_faults(const struct bench *b)
+{
+	struct faults f = { .nr = APART_PAGES, .step = APART, .size = (1 + APART_PAGES) * APART * PAGE };
+
+	f.memory = guest_memory(f.size);
+	for (int i = 0; i <= APART_PAGES; i++) {
+		if (madvise(f.memory + (i * APART + 1) * PAGE, (APART - 1) * PAGE, MADV_DONTNEED))
+			die("MADV_DONTNEED", -errno);
+	}
+	measure_faults(b, "ept_fault_4k", &f);
+	munmap(f.memory, f.size);
 }
 
 void measure_exits(const struct bench *b)
@@ -71,15 +98,22 @@ void measure_exits(const struct bench *b)
 
 	create(b, &vm, b->memory_size);
 	run_to(&vm, KVM_EXIT_HLT);
-	measure_roundtrip(&vm);
-	/* The last OUT is completed at the next entry, which must not be a measured one. */
+	measure_roundtrip(&vm, "pio_roundtrip", AT_PIO);
+	/* The first entry completes the last OUT, and its ticks are outvoted. */
+	measure_roundtrip(&vm, "pio_string", AT_PIO_STRING);
+	/* The last OUTS is completed at the next entry, which must not be a measured one. */
 	run_to(&vm, KVM_EXIT_IO);
 	empty = run_loop(b, &vm, AT_EMPTY);
 	empty = run_loop(b, &vm, AT_EMPTY);
 	print_ticks("cpuid_exit", (run_loop(b, &vm, AT_CPUID) - empty) / LOOPS);
 	print_ticks("msr_exit", (run_loop(b, &vm, AT_MSR) - empty) / LOOPS);
+	print_ticks("msr_write_exit", (run_loop(b, &vm, AT_MSR_WRITE) - empty) / LOOPS);
+	print_ticks("vmcall", (run_loop(b, &vm, AT_VMCALL) - empty) / LOOPS);
 	vm_destroy(&vm);
-	measure_faults(b);
+	measure_single_faults(b);
+	measure_faults(b, "fault_around_4k", &(struct faults){
+		.memory = b->memory, .size = b->memory_size, .nr = TOUCHED, .step = 1,
+	});
 }
 
 static void measure_leaf(const struct bench *b, struct vm *vm, const char *name,

@@ -42,17 +42,32 @@ static const struct {
 		      0x4e,				/* dec %si */
 		      0x75, 0xfb,			/* jnz 1b */
 		      0xf4 } },
-	{ AT_TOUCH, { 0xb8, 0x00, 0x01,			/* mov $0x100, %ax: the second page */
-		      0xb9, TOUCHED, 0,			/* mov $TOUCHED, %cx */
-		      0x8e, 0xd8,			/* 1: mov %ax, %ds */
+	/* Segments of pages from %ax on, at steps of %bx; their number is in %cx. */
+	{ AT_TOUCH, { 0x8e, 0xd8,			/* 1: mov %ax, %ds */
 		      0xa2, 0, 0,			/* mov %al, 0 */
-		      0x05, 0x00, 0x01,			/* add $0x100, %ax */
-		      0xe2, 0xf6,			/* loop 1b */
+		      0x01, 0xd8,			/* add %bx, %ax */
+		      0xe2, 0xf7,			/* loop 1b */
 		      0xf4 } },
 	{ AT_TOUCH_ONE, { 0xb8, 0x00, 0x01,		/* mov $0x100, %ax: the second page */
 		      0x8e, 0xd8,			/* mov %ax, %ds */
 		      0xa2, 0, 0,			/* mov %al, 0 */
 		      0xf4 } },
+	{ AT_VMCALL, { 0x66, 0xb8, 0xff, 0, 0, 0,	/* 1: mov $255, %eax: a call that does not exist */
+		      0x0f, 0x01, 0xc1,			/* vmcall */
+		      0x4e,				/* dec %si */
+		      0x75, 0xf4,			/* jnz 1b */
+		      0xf4 } },
+	{ AT_MSR_WRITE, { 0x66, 0xb9, 0xfc, 0x01, 0, 0,	/* mov $IA32_POWER_CTL, %ecx */
+		      0x66, 0x31, 0xc0,			/* xor %eax, %eax */
+		      0x66, 0x31, 0xd2,			/* xor %edx, %edx */
+		      0x0f, 0x30,			/* 1: wrmsr */
+		      0x4e,				/* dec %si */
+		      0x75, 0xfb,			/* jnz 1b */
+		      0xf4 } },
+	{ AT_PIO_STRING, { 0xba, 0x10, 0,		/* mov $0x10, %dx */
+		      0x31, 0xf6,			/* 1: xor %si, %si */
+		      0x6e,				/* outsb */
+		      0xeb, 0xfb } },			/* jmp 1b */
 	/* For 64-bit mode. */
 	{ AT_MMIO,  { 0x89, 0x07,			/* 1: mov %eax, (%rdi) */
 		      0xeb, 0xfc } },			/* jmp 1b */

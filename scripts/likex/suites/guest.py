@@ -14,7 +14,7 @@ from ..base import BUILD, LOGS, lock, logged
 from ..suite import Failure, Skip, test
 from .machine import LEAKS
 
-PROGRAMS = ("life", "fds", "errors", "exits", "memory", "process", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk",
+PROGRAMS = ("life", "fds", "errors", "exits", "memory", "mmu", "mmu_pages", "process", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk",
             "strings", "insns", "stats", "event", "debug", "save", "fuzz", "both", "compat", "ioeventfd", "irqfd", "host")
 
 # The tests of interrupts: see irq.py. On the debug kernel they run with the others.
@@ -42,6 +42,18 @@ TESTS = {
                        {"memory": ["notifier.*", "*.fault_race", "huge.*"]}),
     "guest.process": ("Many VMs in a process: memory is taken from those that have it, while slots and VMs come and go.",
                       {"process": ["*"]}),
+    "mmu.drop": ("Memory of each kind is given back, replaced and moved under two vCPUs: no stale page, no write to what is gone.",
+                 {"mmu": ["drop.*"]}),
+    "mmu.file": ("Holes are punched in a file and it is truncated under two vCPUs; while it is short they cannot go on.",
+                 {"mmu": ["file.*"]}),
+    "mmu.keep": ("Memory is protected, moved, forked, collapsed and split under two vCPUs: each write is there, each counted.",
+                 {"mmu": ["keep.*", "*.collapse_and_split"]}),
+    "mmu.userfault": ("Pages that userfaultfd protects stand still until they are free; those that are missing come from it.",
+                      {"mmu": ["*.userfault_*"]}),
+    "mmu.kinds": ("No secret memory, the zero page only to read; a read leaves free pages free, a write does not; neighbours are in their places.",
+                  {"mmu_pages": ["*.secretmem", "*.zero_page", "*.lazy_free", "*.neighbours", "*.protection"]}),
+    "mmu.faults": ("The number of faults for pages that are there is as computed: one for 16 pages, one for each clean page.",
+                   {"mmu_pages": ["*.fault_count"]}),
     "guest.mmio": ("Reads, writes, fetches, page walks and events without a slot: the right exit for each.",
                    {"mmio": ["*"]}),
     "guest.two-vcpus": ("Two threads, two vCPUs, one counter.", {"vcpu": ["*.two_vcpus", "*.one_*"]}),
