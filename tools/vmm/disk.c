@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/virtio_ids.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -165,7 +167,7 @@ void disk_describe(struct disk *disk, struct virtio_config *config)
 	config->kind = &kind;
 	config->device = disk;
 	config->features = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) |
-			   VIRTIO_FEATURE(VIRTIO_BLK_F_SIZE_MAX);
+			   VIRTIO_FEATURE(VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE);
 	if (disk->read_only)
 		config->features |= VIRTIO_FEATURE(VIRTIO_BLK_F_RO);
 	else
@@ -176,17 +178,32 @@ void disk_describe(struct disk *disk, struct virtio_config *config)
 		.capacity = disk->sectors, .seg_max = VIRTQUEUE_MOST - 2,
 		.size_max = BUFFER_MOST,
 		.max_discard_sectors = RANGE_MOST, .max_discard_seg = 1,
-		.discard_sector_alignment = 1, .max_write_zeroes_sectors = RANGE_MOST,
+		.blk_size = disk->block, .discard_sector_alignment = disk->block / SECTOR,
+		.max_write_zeroes_sectors = RANGE_MOST,
 		.max_write_zeroes_seg = 1, .write_zeroes_may_unmap = 1,
 	};
 	config->space = &disk->space;
 	config->space_size = offsetof(struct virtio_blk_config, max_secure_erase_sectors);
 }
 
+/* Set the size in blocks, which are sectors unless a device has larger ones. */
+static bool measure(struct disk *disk, const struct stat *info)
+{
+	off_t size = lseek(disk->fd, 0, SEEK_END);
+	int block = SECTOR;
+
+	if (S_ISBLK(info->st_mode) ? ioctl(disk->fd, BLKSSZGET, &block) : !S_ISREG(info->st_mode))
+		return false;
+	if (block < SECTOR || block % SECTOR || size < block || size % block)
+		return false;
+	disk->block = block;
+	disk->sectors = size / SECTOR;
+	return true;
+}
+
 static int open_file(struct disk *disk, const char *name)
 {
 	struct stat info;
-	off_t size;
 
 	disk->fd = open(name, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (disk->fd < 0 || fstat(disk->fd, &info))
@@ -194,11 +211,8 @@ static int open_file(struct disk *disk, const char *name)
 	if (flock(disk->fd, (disk->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB))
 		return errno == EWOULDBLOCK ? refuse("%s: another machine has this disk", name) :
 					      complain(-errno, "%s", name);
-	size = lseek(disk->fd, 0, SEEK_END);
-	if ((!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)) || size < SECTOR || size % SECTOR)
-		return refuse("%s: a disk is a file or block device of whole sectors of %d bytes", name, SECTOR);
-	disk->sectors = size / SECTOR;
-	return 0;
+	return measure(disk, &info) ? 0 :
+	       refuse("%s: a disk is a file or block device of whole sectors of %d bytes", name, SECTOR);
 }
 
 int disk_open(struct disk *disk, const char *image, unsigned int number)

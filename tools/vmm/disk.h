@@ -12,6 +12,7 @@ struct disk {
 	int fd;
 	bool read_only;
 	uint64_t sectors;
+	uint32_t block;			/* bytes that the host's device reads or writes at once */
 	char id[VIRTIO_BLK_ID_BYTES];	/* that the guest is told; ends with zeros if it is short */
 	struct virtio_blk_config space;
 };

@@ -270,7 +270,7 @@ void guest_stop(struct guest *guest)
 	int none = END_NONE;
 
 	atomic_compare_exchange_strong(&guest->end, &none, END_STOPPED);
-	/* First: a vCPU may wait for a device that serves one request after another. */
+	/* Now, so that no other request begins while vCPUs end. */
 	for (unsigned int i = 0; i < guest->nr_workers; i++)
 		atomic_store(&guest->workers[i].stop, true);
 	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++)

@@ -162,42 +162,53 @@ static void access_bar(const struct pci_device *device, enum pci_bar bar, uint32
 	}
 }
 
-/* The lowest slot answers where BARs overlap. */
-static bool find(const struct pci *pci, enum pci_bar bar, uint32_t address, bool write,
-		 uint8_t *data, unsigned int size)
+/* Return the device that has all these bytes in a BAR, and their offset there. The lowest slot answers. */
+static const struct pci_device *find(const struct pci *pci, enum pci_bar bar, uint32_t address,
+				     unsigned int size, uint32_t *offset)
 {
 	for (unsigned int i = 1; i < pci->count; i++) {
 		uint32_t at = pci_bar_at(pci->devices[i], bar);
 
-		if (!at || address < at || address - at > bars[bar].size - size)
-			continue;
-		access_bar(pci->devices[i], bar, address - at, write, data, size);
-		return true;
+		*offset = address - at;
+		if (at && address >= at && *offset <= bars[bar].size - size)
+			return pci->devices[i];
 	}
-	return false;
+	return NULL;
+}
+
+/* A device stays on the bus, so it may be used without the lock. */
+static bool access_found(struct pci *pci, enum pci_bar bar, uint32_t address, bool write,
+			 uint8_t *data, unsigned int size)
+{
+	const struct pci_device *device;
+	uint32_t offset;
+
+	pthread_mutex_lock(&pci->lock);
+	device = find(pci, bar, address, size, &offset);
+	pthread_mutex_unlock(&pci->lock);
+	if (device)
+		access_bar(device, bar, offset, write, data, size);
+	return device;
 }
 
 bool pci_port(struct pci *pci, uint16_t port, bool write, uint8_t *data, unsigned int size)
 {
-	bool config = port >= ADDRESS && port < DATA + WORD, found;
+	bool found;
 
-	if (!pci->count || (!config && port < PCI_PORTS_FIRST))
+	if (!pci->count)
+		return false;
+	if (port >= PCI_PORTS_FIRST)
+		return access_found(pci, PCI_PORTS, port, write, data, size);
+	if (port < ADDRESS || port >= DATA + WORD)
 		return false;
 	pthread_mutex_lock(&pci->lock);
-	found = config ? configure(pci, port, write, data, size) :
-			 find(pci, PCI_PORTS, port, write, data, size);
+	found = configure(pci, port, write, data, size);
 	pthread_mutex_unlock(&pci->lock);
 	return found;
 }
 
 bool pci_mmio(struct pci *pci, uint64_t address, bool write, uint8_t *data, unsigned int size)
 {
-	bool found;
-
-	if (!pci->count || address < PCI_WINDOW || address >= PCI_WINDOW_END)
-		return false;
-	pthread_mutex_lock(&pci->lock);
-	found = find(pci, PCI_MEMORY, address, write, data, size);
-	pthread_mutex_unlock(&pci->lock);
-	return found;
+	return pci->count && address >= PCI_WINDOW && address < PCI_WINDOW_END &&
+	       access_found(pci, PCI_MEMORY, address, write, data, size);
 }

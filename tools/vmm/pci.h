@@ -3,7 +3,8 @@
  * A PCI bus without bridges, with configuration mechanism 1. A device has two BARs: ports, and
  * memory below 4 GiB. Each has an address from the beginning, and moves as the guest says.
  * Ports below PCI_PORTS_FIRST and addresses outside of the window are never a device's.
- * Any thread may call. The devices' functions are called with the lock held.
+ * Any thread may call. A device's read() and write() are called without the lock, so that one
+ * which waits keeps no vCPU from the others; configured() is called with it.
  */
 #ifndef LIKEXVM_PCI_H
 #define LIKEXVM_PCI_H

@@ -71,6 +71,16 @@ static void reset(struct virtio *virtio)
 		};
 }
 
+/* The buffers of a request are the driver's again after a reset, so the request ends first. */
+static void reset_idle(struct virtio *virtio)
+{
+	virtio->resets++;
+	while (virtio->busy)
+		pthread_cond_wait(&virtio->idle, &virtio->lock);
+	virtio->resets--;
+	reset(virtio);
+}
+
 static void set_status(struct virtio *virtio, uint8_t status)
 {
 	struct virtio_state *state = &virtio->state;
@@ -78,7 +88,7 @@ static void set_status(struct virtio *virtio, uint8_t status)
 		    !(state->accepted & ~virtio->config.features);
 
 	if (!status) {
-		reset(virtio);
+		reset_idle(virtio);
 		return;
 	}
 	if (!good)
@@ -339,6 +349,18 @@ static uint8_t add_msix(struct pci_device *pci)
 	return at;
 }
 
+/* A mutex with priority inheritance is handed over; where the host has none, a usual one is left. */
+static void make_lock(struct virtio *virtio)
+{
+	pthread_mutexattr_t fair;
+
+	pthread_mutexattr_init(&fair);
+	pthread_mutexattr_setprotocol(&fair, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&virtio->lock, &fair);
+	pthread_mutexattr_destroy(&fair);
+	pthread_cond_init(&virtio->idle, NULL);
+}
+
 void virtio_init(struct virtio *virtio, const struct virtio_config *config)
 {
 	static const struct pci_ops ops = { bar_read, bar_write, configured };
@@ -347,7 +369,7 @@ void virtio_init(struct virtio *virtio, const struct virtio_config *config)
 
 	*virtio = (struct virtio){ .config = *config };
 	virtio->config.features |= VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
-	pthread_mutex_init(&virtio->lock, NULL);
+	make_lock(virtio);
 	for (unsigned int i = 0; i < VIRTIO_VECTORS; i++)
 		virtio->table[i][ENTRY_CONTROL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	reset(virtio);
@@ -364,20 +386,31 @@ void virtio_init(struct virtio *virtio, const struct virtio_config *config)
 			 config->space_size);
 }
 
-/* Return 1 after a request, 0 if there is none, or a negative errno. */
+static int take(struct virtio *virtio, struct virtio_queue *queue, struct virtqueue_chain *chain)
+{
+	if (virtio->resets || !queue->enabled ||
+	    (virtio->state.status & (LIVE | VIRTIO_CONFIG_S_NEEDS_RESET)) != LIVE)
+		return 0;
+	return virtqueue_take(&queue->ring, chain);
+}
+
+/* Return 1 after a request, 0 if there is none, or a negative errno. Gives up the lock meanwhile. */
 static int serve(struct virtio *virtio, struct virtio_queue *queue)
 {
 	const struct virtio_config *config = &virtio->config;
+	uint64_t features = virtio->state.accepted;
 	struct virtqueue_chain chain;
+	int r = take(virtio, queue, &chain);
 	int64_t written;
-	int r;
 
-	if ((virtio->state.status & (LIVE | VIRTIO_CONFIG_S_NEEDS_RESET)) != LIVE || !queue->enabled)
-		return 0;
-	r = virtqueue_take(&queue->ring, &chain);
 	if (r <= 0)
 		return r;
-	written = config->kind->serve(config->device, virtio->state.accepted, &chain);
+	virtio->busy = true;
+	pthread_mutex_unlock(&virtio->lock);
+	written = config->kind->serve(config->device, features, &chain);
+	pthread_mutex_lock(&virtio->lock);
+	virtio->busy = false;
+	pthread_cond_broadcast(&virtio->idle);
 	if (written < 0)
 		return written;
 	if (virtqueue_give(&queue->ring, chain.head, written))
@@ -390,7 +423,6 @@ void virtio_serve(struct virtio *virtio, const atomic_bool *stop)
 	for (unsigned int i = 0; i < virtio->config.kind->queues; i++) {
 		int r = 1;
 
-		/* Between requests another thread may have the lock. */
 		while (r > 0 && !atomic_load(stop)) {
 			pthread_mutex_lock(&virtio->lock);
 			r = serve(virtio, &virtio->state.queues[i]);

@@ -2,7 +2,8 @@
 /*
  * A virtio device on a PCI bus (virtio 1.2, "Virtio Over PCI Bus"): modern only, with
  * interrupts by MSI-X only. A device kind has functions that serve its requests, by a thread
- * of the device's own: the guest's kicks set an eventfd that the thread waits for.
+ * of the device's own: the guest's kicks set an eventfd that the thread waits for. A vCPU that
+ * uses a register does not wait for a request, except to reset the device.
  */
 #ifndef LIKEXVM_VIRTIO_H
 #define LIKEXVM_VIRTIO_H
@@ -61,8 +62,14 @@ struct virtio {
 	struct pci_device pci;		/* protected by the bus's lock */
 	uint16_t port;			/* of the first queue's kicks, or 0; likewise */
 	uint8_t msix;			/* offset of the capability */
-	/* Protects what follows, and is held while a request is served. */
+	/*
+	 * Protects what follows. Not held while a request is served, and handed to threads in
+	 * the order in which they wait, so that a guest's many requests keep no vCPU out.
+	 */
 	pthread_mutex_t lock;
+	bool busy;			/* a request is served */
+	pthread_cond_t idle;		/* not busy any more */
+	unsigned int resets;		/* vCPUs that wait for that: no other request begins */
 	/* Zero after a reset of the device */
 	struct virtio_state {
 		uint64_t accepted;

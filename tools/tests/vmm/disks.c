@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Disks: requests in all forms, those that no driver makes, and errors of the host. */
 #include <errno.h>
+#include <linux/fs.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -17,6 +21,8 @@
 #define NONE		0x77		/* a status that has not been written */
 #define ROUNDS		50000
 #define FLUSHES		VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH)
+#define MIB		(1U << 20)
+#define LARGE		65		/* MiB: a disk with room for a request that is too large */
 
 struct rig {
 	char name[32], named_read_only[32];
@@ -25,6 +31,39 @@ struct rig {
 	struct virtio_blk_outhdr head;
 	uint8_t data[8 * SECTOR], status;
 };
+
+static unsigned int syncs;
+static int block;			/* of all files, which are devices then, unless it is 0 */
+
+/* These take the C library's place: calls are counted, and a file passes for a device. */
+int fdatasync(int fd)
+{
+	syncs++;
+	return syscall(SYS_fdatasync, fd);
+}
+
+int fstat(int fd, struct stat *info)
+{
+	int r = syscall(SYS_fstat, fd, info);
+
+	if (block)
+		info->st_mode = (info->st_mode & ~S_IFMT) | S_IFBLK;
+	return r;
+}
+
+int ioctl(int fd, unsigned long command, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, command);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (command != BLKSSZGET)
+		return syscall(SYS_ioctl, fd, command, arg);
+	*(int *)arg = block;
+	return 0;
+}
 
 static void open_disk(struct rig *rig, const char *name)
 {
@@ -183,6 +222,89 @@ static void test_hostile(struct rig *rig)
 	CHECK(!stat(rig->name, &info) && info.st_size == SECTORS * SECTOR);
 }
 
+/* A device with large blocks tells the guest of them. */
+static void test_blocks(struct rig *rig)
+{
+	struct disk other;
+
+	CHECK(rig->disk.space.blk_size == SECTOR && rig->disk.space.discard_sector_alignment == 1);
+	CHECK(rig->config.features & VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE));
+	disk_close(&rig->disk);
+	block = 4096;
+	open_disk(rig, rig->name);
+	CHECK(rig->disk.space.blk_size == 4096 && rig->disk.space.discard_sector_alignment == 8);
+	CHECK(rig->disk.space.capacity == SECTORS);
+	disk_close(&rig->disk);
+	block = 3 * 4096;
+	CHECK(disk_open(&other, rig->name, 0) < 0);
+	block = 0;
+	open_disk(rig, rig->name);
+}
+
+/* Without flushes each write is on the disk at its end, zeros too. */
+static void test_durable(struct rig *rig)
+{
+	static const struct {
+		uint32_t type;
+		unsigned int with, without;
+	} calls[] = {
+		{ VIRTIO_BLK_T_OUT, 0, 1 }, { VIRTIO_BLK_T_IN, 0, 0 }, { VIRTIO_BLK_T_FLUSH, 1, 1 },
+		{ VIRTIO_BLK_T_WRITE_ZEROES, 0, 1 }, { VIRTIO_BLK_T_DISCARD, 0, 0 },
+	};
+
+	for (unsigned int i = 0; i < 2 * sizeof(calls) / sizeof(calls[0]); i++) {
+		struct virtio_blk_outhdr head = { .type = calls[i / 2].type };
+		bool zeroes = head.type == VIRTIO_BLK_T_WRITE_ZEROES;
+		struct virtio_blk_discard_write_zeroes range = { 0, 1, zeroes };
+		uint8_t data[SECTOR], result = NONE;
+		struct virtqueue_chain chain = { .reads = 2, .writes = 1,
+			.buffers = { { &head, sizeof(head) }, { data, SECTOR }, { &result, 1 } } };
+
+		memcpy(data, &range, sizeof(range));
+		if (zeroes || head.type == VIRTIO_BLK_T_DISCARD)
+			chain.buffers[1].iov_len = sizeof(range);
+		syncs = 0;
+		CHECK(rig->config.kind->serve(rig->config.device, i % 2 ? FLUSHES : 0, &chain) == 1);
+		CHECK(result == VIRTIO_BLK_S_OK);
+		CHECK(syncs == (i % 2 ? calls[i / 2].with : calls[i / 2].without));
+	}
+}
+
+/* Read so many MiB, and sectors; the buffers are the same memory. */
+static uint8_t read_large(struct rig *rig, uint8_t *data, unsigned int mib, unsigned int sectors)
+{
+	struct virtqueue_chain chain = { .reads = 1, .writes = mib + 2 };
+
+	rig->head = (struct virtio_blk_outhdr){ .type = VIRTIO_BLK_T_IN };
+	chain.buffers[0] = (struct iovec){ &rig->head, sizeof(rig->head) };
+	for (unsigned int i = 1; i <= mib; i++)
+		chain.buffers[i] = (struct iovec){ data, MIB };
+	chain.buffers[mib + 1] = (struct iovec){ data, sectors * SECTOR };
+	chain.buffers[mib + 2] = (struct iovec){ &rig->status, 1 };
+	serve(rig, &chain);
+	return rig->status;
+}
+
+/* A driver can know the longest request: so many buffers of so many bytes. */
+static void test_large(struct rig *rig)
+{
+	uint8_t *data = malloc(MIB);
+
+	disk_close(&rig->disk);
+	CHECK(data && !truncate(rig->name, LARGE * (off_t)MIB));
+	open_disk(rig, rig->name);
+	CHECK(rig->config.features & VIRTIO_FEATURE(VIRTIO_BLK_F_SIZE_MAX));
+	CHECK(rig->config.features & VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX));
+	CHECK((uint64_t)rig->disk.space.size_max * (rig->disk.space.seg_max + 2) == 64 * MIB);
+	CHECK(read_large(rig, data, 64, 0) == VIRTIO_BLK_S_OK);
+	memset(data, 'z', MIB);
+	CHECK(read_large(rig, data, 64, 1) == VIRTIO_BLK_S_IOERR && data[0] == 'z');
+	disk_close(&rig->disk);
+	CHECK(!truncate(rig->name, SECTORS * SECTOR));
+	open_disk(rig, rig->name);
+	free(data);
+}
+
 static void test_read_only(struct rig *rig)
 {
 	struct disk other;
@@ -217,6 +339,9 @@ void test_disks(void)
 	test_bad(&rig);
 	test_host_errors(&rig);
 	test_hostile(&rig);
+	test_blocks(&rig);
+	test_durable(&rig);
+	test_large(&rig);
 	test_read_only(&rig);
 	unlink(rig.name);
 }

@@ -15,5 +15,6 @@ void test_devices(void);
 void test_disks(void);
 void test_images(void);
 void test_queues(void);
+void test_threads(void);
 
 #endif
