@@ -16,6 +16,7 @@
 /* Each takes the words from its own name on, and returns the program's exit status. */
 int command_function(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_check(int argc, char **argv);
 
 /* Say where help is; return STATUS_USAGE. */
 int command_wrong(const char *name);

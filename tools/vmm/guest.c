@@ -244,7 +244,7 @@ int guest_start(struct guest *guest)
 	r = r ? r : make_memory(guest, &entry);
 	r = r ? r : make_cpus(guest, &entry);
 	r = r ? r : make_devices(guest);
-	r = r ? r : start_threads(guest);
+	r = r || guest->check ? r : start_threads(guest);
 	if (r)
 		guest_stop(guest);
 	return r;

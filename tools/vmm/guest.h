@@ -37,6 +37,7 @@ struct guest {
 	struct disk *disks;
 	unsigned int nr_disks;
 	bool rng;			/* a source of random numbers */
+	bool check;			/* make the machine, and do not start it */
 
 	/* Of guest_start(), until guest_stop() */
 	struct vm vm;

@@ -13,6 +13,7 @@ static const struct {
 	const char *text;
 } commands[] = {
 	{ "run", command_run, "boot Linux" },
+	{ "check", command_check, "make a machine for Linux, and run nothing in it" },
 	{ "function", command_function, "run a function without an operating system" },
 };
 

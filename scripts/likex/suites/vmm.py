@@ -203,10 +203,13 @@ def _kernel_steps(command, device):
     dumps = f"{on} sleep & sleep 1; kill -USR1 $!; sleep 1; kill -INT $!; kill -TERM $!; wait $!"
     status = f"truncate -s 1M /tmp/disk; {on} sleep --cpus 2 --disk /tmp/disk --rng & sleep 1; grep -hE '^(NoNewPrivs|Seccomp):' /proc/$!/task/*/status; kill -TERM $!; wait $!"
     file = f"{on} off --console /tmp/console && cat /tmp/console"
+    check = on.replace("/likexvm run", "/likexvm check")
+    checks = (f"truncate -s 1M /tmp/checked; {check} off --cpus 2 --disk /tmp/checked --console /tmp/none; echo right $?; ls /tmp/none; "
+              f"{check} off --disk /tmp/none; echo wrong $?; {check} off --initrd /tests/libc.so.6 --mem 2M; echo wrong $?")
     steps += [guest.marked(f"terminal {how} {word} {device}", ["sh", "-c", f"/tests/terminal {how} {on} {word}"])
               for how, word, _ in TERMINAL_ENDS]
     return [*steps, *(guest.marked(f"{name} {device}", ["sh", "-c", script])
-                      for name, script in (("resets", resets), ("dumps", dumps), ("status", status), ("file", file)))]
+                      for name, script in (("resets", resets), ("dumps", dumps), ("status", status), ("file", file), ("checks", checks)))]
 
 
 def _kernels(t):
@@ -267,6 +270,16 @@ def devices(t):
         t.check(out == "kernel: off\n", f"{device}: the file has {out!r}")
 
 
+@test("apps.check", lane="vmm")
+def check(t):
+    "likexvm check makes a machine and runs nothing in it: no output, no console's file; what is wrong is named."
+    for device in ("kvm", "likex"):
+        out, said = result(t, _kernels(t), f"checks {device}")
+        t.check(out.decode().splitlines() == ["right 0", "wrong 1", "wrong 1"], f"{device}: {out}")
+        for wanted in ("/tmp/none: No such file", "leaves no room for the initrd"):
+            t.check(wanted in said, f"{device}: check does not say {wanted!r}:\n{said}")
+
+
 @test("apps.terminal", lane="vmm")
 def terminal(t):
     "On a real pseudo-terminal: raw mode while a machine runs, the escape key told once, the mode restored after each end."
@@ -317,12 +330,13 @@ def build_all(t):
     program = t.results / "root/usr/bin/likexvm"
     for words in ("", "run-it", "function", "function a b", "function --entry flat a", "function --mem 3M a",
                   "run", "run x", "run --kernel", "run --kernel a b", "run --kernel a --cpus 0", "run --kernel a --cpus 129",
-                  "run --kernel a --mem 1M", "run --kernel a --mem 4097K", "run --kernel a --apic x", "run --kernel a --disk", "function --repeat 0 a", "function --timeout 0 a", "function --hypervisor xen a", "function --no-such a"):
+                  "run --kernel a --mem 1M", "run --kernel a --mem 4097K", "run --kernel a --apic x", "run --kernel a --disk", "check", "check --kernel a --cpus 0", "function --repeat 0 a", "function --timeout 0 a", "function --hypervisor xen a", "function --no-such a"):
         said = t.run([program, *words.split()], status=2).stdout
         t.check("--help lists what there is" in said, f"likexvm {words}: {said}")
     for what, text in ((program, "has a segment that no kernel has"), (t.top / "README.md", "is neither an ELF file nor a bzImage")):
-        said = t.run([program, "run", "--kernel", what], status=1).stdout
-        t.check(text in said or "/dev/" in said, f"{what} as a kernel: {said}")
+        for command in ("run", "check"):
+            said = t.run([program, command, "--kernel", what], status=1).stdout
+            t.check(text in said or "/dev/" in said, f"{command} of {what} as a kernel: {said}")
     t.check("No such file" in t.run([program, "function", "/nowhere"], status=1).stdout, "a file that is not there")
     page = t.results / "root/usr/share/man/man1/likexvm.1"
     shown = t.run(["man", "--warnings", "-l", "-Tutf8", page], env={"MANROFFSEQ": ""}).stdout
