@@ -11,7 +11,12 @@ enum { SECONDS = 0, MINUTES = 2, HOURS = 4, WEEKDAY = 6, DAY, MONTH, YEAR, STATU
 #define B_24_HOURS	0x02
 #define D_VALID		0x80
 
-static uint8_t bcd(int value)
+#define DAY_SECONDS	86400
+#define THURSDAY	4		/* 1970-01-01; Sunday is 0 */
+#define TO_MARCH_0	719468		/* days from 0000-03-01 to 1970-01-01 */
+#define ERA		146097		/* days of 400 years */
+
+static uint8_t bcd(unsigned int value)
 {
 	return value / 10 % 10 << 4 | value % 10;
 }
@@ -21,29 +26,49 @@ void cmos_select(struct cmos *cmos, uint8_t index)
 	cmos->index = index & ~NMI_OFF;
 }
 
-uint8_t cmos_read(const struct cmos *cmos, time_t now)
-{
-	struct tm time;
+struct date {
+	unsigned int day, month, year;
+};
 
-	if (!gmtime_r(&now, &time))
-		return 0;
+/*
+ * gmtime_r() would open the time zone's file, which no thread of a vCPU may do. Years begin in
+ * March here: so a leap day is the last one, and five months in turn have 153 days.
+ */
+static struct date date_of(uint64_t days)
+{
+	uint64_t day = days + TO_MARCH_0, in_era = day % ERA;
+	unsigned int year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	unsigned int in_year = in_era - (365 * year + year / 4 - year / 100);
+	unsigned int month = (5 * in_year + 2) / 153;
+
+	return (struct date){
+		.day = in_year - (153 * month + 2) / 5 + 1,
+		.month = month < 10 ? month + 3 : month - 9,
+		.year = day / ERA * 400 + year + (month >= 10),
+	};
+}
+
+uint8_t cmos_read(const struct cmos *cmos, uint64_t now)
+{
+	struct date date = date_of(now / DAY_SECONDS);
+
 	switch (cmos->index) {
 	case SECONDS:
-		return bcd(time.tm_sec);
+		return bcd(now % 60);
 	case MINUTES:
-		return bcd(time.tm_min);
+		return bcd(now / 60 % 60);
 	case HOURS:
-		return bcd(time.tm_hour);
+		return bcd(now / 3600 % 24);
 	case WEEKDAY:
-		return bcd(time.tm_wday + 1);
+		return (now / DAY_SECONDS + THURSDAY) % 7 + 1;
 	case DAY:
-		return bcd(time.tm_mday);
+		return bcd(date.day);
 	case MONTH:
-		return bcd(time.tm_mon + 1);
+		return bcd(date.month);
 	case YEAR:
-		return bcd(time.tm_year % 100);
+		return bcd(date.year % 100);
 	case CENTURY:
-		return bcd((time.tm_year + 1900) / 100);
+		return bcd(date.year / 100 % 100);
 	case STATUS_A:
 		return A_RATE;
 	case STATUS_B:

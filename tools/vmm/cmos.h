@@ -4,13 +4,14 @@
 #define LIKEXVM_CMOS_H
 
 #include <stdint.h>
-#include <time.h>
 
 struct cmos {
 	uint8_t index;
 };
 
 void cmos_select(struct cmos *cmos, uint8_t index);
-uint8_t cmos_read(const struct cmos *cmos, time_t now);
+
+/* @now: seconds since 1970 */
+uint8_t cmos_read(const struct cmos *cmos, uint64_t now);
 
 #endif

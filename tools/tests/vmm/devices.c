@@ -2,6 +2,7 @@
 /* The devices: serial port, IOAPIC, clock, and the board that has them. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "board.h"
 #include "ports.h"
@@ -178,6 +179,33 @@ static void test_ioapic_lines(void)
 	CHECK(ioapic_write(&ioapic, 0x10, LEVEL | 0x40) == 1 << 4);
 }
 
+static unsigned int cmos_number(time_t now, uint8_t index)
+{
+	struct cmos cmos = { index };
+	uint8_t bcd = cmos_read(&cmos, now);
+
+	return (bcd >> 4) * 10 + (bcd & 0xf);
+}
+
+/* All days of 400 years, each at another time, are those of the C library. */
+static void test_dates(void)
+{
+	unsigned int wrong = 0;
+	struct tm tm;
+
+	for (time_t now = 0; now < 400 * 366 * 86400LL; now += 86399) {
+		gmtime_r(&now, &tm);
+		wrong += cmos_number(now, 0) != (unsigned int)tm.tm_sec ||
+			 cmos_number(now, 2) != (unsigned int)tm.tm_min ||
+			 cmos_number(now, 4) != (unsigned int)tm.tm_hour ||
+			 cmos_number(now, 6) != (unsigned int)tm.tm_wday + 1 ||
+			 cmos_number(now, 7) != (unsigned int)tm.tm_mday ||
+			 cmos_number(now, 8) != (unsigned int)tm.tm_mon + 1 ||
+			 cmos_number(now, 9) + 100 * cmos_number(now, 0x32) != (unsigned int)tm.tm_year + 1900;
+	}
+	CHECK(!wrong);
+}
+
 static void test_cmos(void)
 {
 	struct cmos cmos = { 0 };
@@ -270,6 +298,7 @@ void test_devices(void)
 	test_ioapic_registers();
 	test_ioapic_lines();
 	test_cmos();
+	test_dates();
 	test_board_ports();
 	test_board_interrupts();
 }
