@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""likexvm against what means harm: guests that scribble over all that they reach."""
+"""likexvm against what means harm: guests that scribble over all that they reach, and inputs that a fuzzer makes."""
 
 import re
+import shutil
+import struct
 
 from .. import image, kernel, machine, packages
 from ..base import BUILD
@@ -90,3 +92,75 @@ def hostile(t):
             ends[verdict] = ends.get(verdict, 0) + 1
         t.check(sum(ends.values()) == len(seeds), f"{device}: not all seeds have ended:\n{out[-500:]}")
         t.note(f"{device}: " + ", ".join(f"{count} {word}" for word, count in sorted(ends.items())))
+
+
+# Inputs that fuzz.c begins with: the part's number, then what a driver, a file or a user gives it.
+def _access(kind, at, value, size):
+    """Return an access to the bus (2: a register) or to the guest's memory (4), as fuzz.c takes it."""
+    room = 8 if size >= 4 else size
+    return struct.pack("<BH", 0x80 | size.bit_length() - 1 << 5 | kind, at) + value.to_bytes(room, "little")
+
+
+def _register(at, value, size):
+    return _access(2, at, value, size)
+
+
+def _memory(at, value, size):
+    return _access(4, at, value, size)
+
+
+def _chain(table, *buffers):
+    """Return the descriptors of a chain in memory: (address, length, flags) of each."""
+    return b"".join(_memory(table + 16 * i, address, 8) + _memory(table + 16 * i + 8, length | (flags | (i + 1 < len(buffers))) << 32 |
+                    (i + 1) << 48, 8) for i, (address, length, flags) in enumerate(buffers))
+
+
+def _disk_seed(kind):
+    """Return a driver that brings a disk up and makes one request of a kind."""
+    up = [_register(20, 0, 1), _register(8, 1, 4), _register(12, 1, 4), _register(20, 0xb, 1), _register(24, 8, 2)]
+    up += [_register(32 + 8 * i, ring, 8) for i, ring in enumerate((0x1000, 0x2000, 0x3000))]
+    up += [_register(28, 1, 2), _register(20, 0xf, 1)]
+    data = (0x5000, 16 if kind in (11, 13) else 512, 0 if kind in (1, 11, 13) else 2)
+    asked = [_memory(0x4000, kind, 4), _memory(0x4008, 1, 4), _memory(0x5008, 1, 4)]
+    return bytes([1]) + b"".join(up + asked) + _chain(0x1000, (0x4000, 16, 0), data, (0x6000, 1, 2)) + _memory(0x2002, 1, 2) + bytes([7, 0, 0, 0])
+
+
+def _bzimage():
+    """Return a file that passes for a bzImage."""
+    head = bytearray(2048)
+    head[0x1f1], head[0x201] = 1, 0x6a
+    struct.pack_into("<4sH", head, 0x202, b"HdrS", 0x20f)
+    struct.pack_into("<I", head, 0x22c, 0x7fffffff)
+    struct.pack_into("<HB", head, 0x236, 1, 0)
+    struct.pack_into("<IQI", head, 0x238, 2047, 0, 0)
+    struct.pack_into("<QI", head, 0x258, 0x100000, 0x10000)
+    return bytes(head)
+
+
+def _seeds():
+    """Return the inputs by name."""
+    ring = struct.pack("<4H", 4, 0, 0x100, 0x200) + struct.pack("<QIHHQIHH", 0x400, 16, 1, 1, 0x500, 64, 2, 0)
+    ring += bytes(0x100 - len(ring) + 8) + struct.pack("<4H", 0, 2, 0, 1)
+    words = "--kernel a --initrd b --cmdline c --cpus 2 --mem 128M --disk d,ro --rng --console stdio --apic xapic --no-reset --hypervisor kvm"
+    seeds = {f"disk-{kind}": _disk_seed(kind) for kind in (0, 1, 4, 8, 11, 13)}
+    seeds |= {"queue": b"\0" + ring, "tables": bytes([2, 4, 0, 3]), "elf": bytes([3, 1, 1]) + (TESTS / "kernel").read_bytes(),
+              "bzimage": bytes([3, 1, 1]) + _bzimage(), "options": b"\4" + words.replace(" ", "\0").encode(),
+              "disks": b"\4--kernel\0a" + b"\0--disk\0d" * 18}
+    return seeds
+
+
+@test("apps.fuzz", lane="vmm")
+def fuzz(t):
+    "Half a minute (an hour) of libFuzzer on likexvm's queues, bus, disk, tables, loader and options finds nothing."
+    t.packages("clang", "libclang-rt-14-dev")
+    packages.need("vmm")
+    seconds, corpus = 3600 if t.exhaustive else 30, t.results / "corpus"
+    lib.build(t, "all", "fuzz", folder="tests/vmm")
+    shutil.rmtree(corpus, ignore_errors=True)
+    corpus.mkdir(parents=True)
+    for name, seed in _seeds().items():
+        (corpus / name).write_bytes(seed)
+    done = t.run([TESTS / "fuzz", f"-max_total_time={seconds}", "-max_len=8192", "-print_final_stats=1", "-close_fd_mask=3",
+                  f"-artifact_prefix={t.results}/", corpus], timeout=seconds + 300)
+    lib.note_lines(t, done.stdout, r"number_of_executed_units", r"^Done ")
+    shutil.rmtree(corpus, ignore_errors=True)
