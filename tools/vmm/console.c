@@ -76,9 +76,9 @@ bool console_read(struct console *console)
 	return false;
 }
 
-void console_feed(struct console *console, struct board *board)
+void console_feed(struct console *console, struct guest *guest)
 {
-	size_t taken = console->count ? board_receive(board, console->waiting, console->count) : 0;
+	size_t taken = console->count ? guest_receive(guest, console->waiting, console->count) : 0;
 
 	console->count -= taken;
 	memmove(console->waiting, console->waiting + taken, console->count);

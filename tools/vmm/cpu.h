@@ -5,7 +5,7 @@
 
 struct cpu;
 
-/* Let cpu_kick() end KVM_RUN with a signal; before any vCPU. Return 0 or a negative errno. */
+/* Let SIGRTMIN interrupt a thread's system call; before any thread. Return 0 or a negative errno. */
 int cpu_prepare(void);
 
 /* Run a vCPU (struct cpu *) until its machine ends; the function of its thread. */

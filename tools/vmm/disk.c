@@ -124,7 +124,8 @@ static uint8_t clear_sectors(const struct disk *disk, uint64_t features,
 	return errno == EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 }
 
-static int64_t serve(void *ctx, uint64_t features, struct virtqueue_chain *chain)
+static int64_t serve(void *ctx, unsigned int queue __attribute__((unused)), uint64_t features,
+		     struct virtqueue_chain *chain)
 {
 	uint8_t *status = virtqueue_last(chain), result;
 	struct virtio_blk_outhdr head;

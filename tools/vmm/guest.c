@@ -3,7 +3,6 @@
 #include "guest.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,8 +13,6 @@
 #include "report.h"
 #include "rng.h"
 #include "stats.h"
-
-#define KICK_NS		1000000
 
 static void wake(struct guest *guest)
 {
@@ -34,18 +31,36 @@ void guest_end(struct guest *guest, enum end end)
 }
 
 /* The console may block for ever, which must not keep the machine from its end. */
-static bool output(void *ctx, uint8_t byte)
+static bool output(void *ctx, const uint8_t *bytes, size_t size)
 {
 	struct guest *guest = ctx;
-	ssize_t r;
 
-	do {
-		r = write(guest->output, &byte, 1);
-	} while (r < 0 && errno == EINTR && atomic_load(&guest->end) == END_NONE);
-	if (r == 1 || atomic_load(&guest->end) != END_NONE)
-		return true;
-	complain(-errno, "console");
-	return false;
+	while (size && atomic_load(&guest->end) == END_NONE) {
+		ssize_t r = write(guest->output, bytes, size);
+
+		if (r < 0 && errno != EINTR) {
+			complain(-errno, "console");
+			return false;
+		}
+		r = r < 0 ? 0 : r;
+		bytes += r;
+		size -= r;
+	}
+	return true;
+}
+
+static bool output_byte(void *ctx, uint8_t byte)
+{
+	return output(ctx, &byte, 1);
+}
+
+static bool output_hvc(void *ctx, const uint8_t *bytes, size_t size)
+{
+	bool good = output(ctx, bytes, size);
+
+	if (!good)
+		guest_end(ctx, END_ERROR);
+	return good;
 }
 
 static void room(void *ctx)
@@ -88,8 +103,10 @@ static void routes(void *ctx, const struct ioapic *ioapic)
 }
 
 static const struct board_host host = {
-	.output = output, .room = room, .message = message, .routes = routes,
+	.output = output_byte, .room = room, .message = message, .routes = routes,
 };
+
+static const struct hvc_host hvc_host = { .output = output_hvc, .room = room };
 
 static void listen_at(void *ctx, uint16_t port, int kick, bool on)
 {
@@ -157,7 +174,7 @@ static int make_memory(struct guest *guest, struct boot_entry *entry)
 	if (r)
 		return complain(r, "memory");
 	guest->boot.cpus = guest->nr_cpus;
-	guest->boot.pci = guest->nr_disks || guest->rng;
+	guest->boot.pci = guest->nr_disks || guest->rng || guest->hvc;
 	error = boot_load(&guest->memory, &guest->boot, entry);
 	if (error)
 		return refuse("the kernel %s", error);
@@ -196,7 +213,7 @@ static int make_devices(struct guest *guest)
 	if (!guest->boot.pci)
 		return 0;
 	pci_init(&guest->pci);
-	guest->workers = calloc(guest->nr_disks + 1UL, sizeof(*guest->workers));
+	guest->workers = calloc(guest->nr_disks + 2UL, sizeof(*guest->workers));
 	if (!guest->workers)
 		return complain(-ENOMEM, "devices");
 	for (unsigned int i = 0; i < guest->nr_disks && !r; i++) {
@@ -206,6 +223,12 @@ static int make_devices(struct guest *guest)
 	if (!r && guest->rng) {
 		rng_describe(&config);
 		r = make_device(guest, &config);
+	}
+	if (!r && guest->hvc) {
+		hvc_init(&guest->console, &hvc_host, guest);
+		hvc_describe(&guest->console, &config);
+		r = make_device(guest, &config);
+		guest->console_worker = &guest->workers[guest->nr_workers - 1];
 	}
 	return r;
 }
@@ -232,11 +255,14 @@ int guest_start(struct guest *guest)
 	guest->routes = NULL;
 	guest->workers = NULL;
 	guest->nr_workers = 0;
+	guest->console_worker = NULL;
 	guest->pci.count = 0;
 	guest->wake = -1;
 	guest->memory = (struct memory){ 0 };
 	atomic_init(&guest->end, END_NONE);
 	board_init(&guest->board, &host, guest);
+	if (cpu_prepare())
+		return complain(-errno, "signals");
 	r = vm_open(&guest->vm, guest->node);
 	if (r)
 		return r;
@@ -250,19 +276,43 @@ int guest_start(struct guest *guest)
 	return r;
 }
 
-/* A signal may come just before KVM_RUN, so immediate_exit is set, too, and it is repeated. */
-static void join(struct cpu *cpu)
+/* Bytes go to the device that the guest uses: to its serial port as long as hvc0 has no driver. */
+size_t guest_receive(struct guest *guest, const uint8_t *bytes, size_t count)
 {
-	struct timespec until;
+	struct worker *worker = guest->console_worker;
+
+	if (!worker || !virtio_used(&worker->virtio, HVC_RECEIVE))
+		return board_receive(&guest->board, bytes, count);
+	count = hvc_receive(&guest->console, bytes, count);
+	worker_kick(worker);
+	return count;
+}
+
+static bool cpu_ended(struct cpu *cpu)
+{
+	if (!cpu->running)
+		return true;
+	cpu_kick(cpu);
+	cpu->running = !thread_ended(cpu->thread);
+	return !cpu->running;
+}
+
+/*
+ * A thread may wait for another: a vCPU's reset of a device for its request, a device's interrupt
+ * for a vCPU that writes to the console. And a signal may come just before a call that waits. So
+ * all are interrupted until all have ended.
+ */
+static void join(struct guest *guest)
+{
+	bool ended;
 
 	do {
-		cpu_kick(cpu);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += KICK_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-	} while (pthread_timedjoin_np(cpu->thread, NULL, &until) == ETIMEDOUT);
-	cpu->running = false;
+		ended = true;
+		for (unsigned int i = 0; i < guest->nr_workers; i++)
+			ended &= worker_ended(&guest->workers[i]);
+		for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++)
+			ended &= cpu_ended(&guest->cpus[id]);
+	} while (!ended);
 }
 
 void guest_stop(struct guest *guest)
@@ -270,19 +320,16 @@ void guest_stop(struct guest *guest)
 	int none = END_NONE;
 
 	atomic_compare_exchange_strong(&guest->end, &none, END_STOPPED);
-	/* Now, so that no other request begins while vCPUs end. */
 	for (unsigned int i = 0; i < guest->nr_workers; i++)
 		atomic_store(&guest->workers[i].stop, true);
-	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++)
-		if (guest->cpus[id].running)
-			join(&guest->cpus[id]);
-	for (unsigned int i = 0; i < guest->nr_workers; i++)
-		worker_stop(&guest->workers[i]);
+	join(guest);
 	for (unsigned int id = 0; guest->cpus && id < guest->nr_cpus; id++) {
 		likex_vcpu_free(guest->cpus[id].emulator);
 		if (guest->cpus[id].vcpu.run)
 			vcpu_close(&guest->cpus[id].vcpu);
 	}
+	for (unsigned int i = 0; i < guest->nr_workers; i++)
+		worker_close(&guest->workers[i]);
 	vm_close(&guest->vm);
 	memory_destroy(&guest->memory);
 	free(guest->cpus);

@@ -13,6 +13,7 @@
 #include "boot.h"
 #include "cpuid.h"
 #include "disk.h"
+#include "hvc.h"
 #include "worker.h"
 
 struct guest;
@@ -36,7 +37,7 @@ struct guest {
 	int output;			/* descriptor of the console */
 	struct disk *disks;
 	unsigned int nr_disks;
-	bool rng;			/* a source of random numbers */
+	bool rng, hvc;			/* a source of random numbers; a console of virtio */
 	bool check;			/* make the machine, and do not start it */
 
 	/* Of guest_start(), until guest_stop() */
@@ -46,6 +47,8 @@ struct guest {
 	struct pci pci;			/* empty, and not told of, without virtio devices */
 	struct worker *workers;		/* virtio devices */
 	unsigned int nr_workers;
+	struct hvc console;
+	struct worker *console_worker;	/* NULL: none */
 	struct cpu *cpus;
 	struct kvm_irq_routing *routes;
 	int wake;			/* eventfd: the machine has ended, or the console has room */
@@ -57,6 +60,9 @@ int guest_start(struct guest *guest);
 
 /* End the machine, if it has not ended by itself. */
 void guest_end(struct guest *guest, enum end end);
+
+/* Bytes for the console: return how many of them it has taken, which may be none. */
+size_t guest_receive(struct guest *guest, const uint8_t *bytes, size_t count);
 
 /* Wait for the threads of the vCPUs, and free the machine. */
 void guest_stop(struct guest *guest);

@@ -22,11 +22,12 @@ static const char help[] =
 	"\n"
 	"  --kernel FILE                  uncompressed kernel (vmlinux) or bzImage\n"
 	"  --initrd FILE                  initial RAM disk\n"
-	"  --cmdline WORDS                command line of the kernel (console=ttyS0)\n"
+	"  --cmdline WORDS                command line of the kernel (console=ttyS0; hvc0 with --hvc)\n"
 	"  --cpus N                       vCPUs, 1 to 128 (1)\n"
 	"  --mem SIZE                     memory, such as 512M or 2G (128M)\n"
 	"  --disk FILE[,ro]               disk image; again for more disks, up to 16\n"
 	"  --rng                          random numbers from the host, by virtio\n"
+	"  --hvc                          a console by virtio, too (hvc0)\n"
 	"  --console stdio|FILE           console: this terminal, or a file for its output (stdio)\n"
 	"  --apic x2apic|xapic            local APIC that the guest is offered (x2apic)\n"
 	"  --no-reset                     end, with status 4, if the guest resets the machine\n"
@@ -78,6 +79,9 @@ static bool take(struct options *options, int option, const char *text)
 	case 'r':
 		options->rng = true;
 		return true;
+	case 'v':
+		options->hvc = true;
+		return true;
 	case 'o':
 		options->console = text;
 		return *text;
@@ -102,6 +106,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{ "mem", required_argument, NULL, 'm' },
 		{ "disk", required_argument, NULL, 'd' },
 		{ "rng", no_argument, NULL, 'r' },
+		{ "hvc", no_argument, NULL, 'v' },
 		{ "console", required_argument, NULL, 'o' },
 		{ "apic", required_argument, NULL, 'a' },
 		{ "no-reset", no_argument, NULL, 'n' },
@@ -112,8 +117,7 @@ int options_parse(struct options *options, int argc, char **argv)
 	int option, index = 0;
 
 	*options = (struct options){ .console = "stdio", .memory = 128 << 20, .cpus = 1,
-				     .cmdline = "console=ttyS0", .apic = APIC_X2,
-				     .node = hypervisor_node("auto") };
+				     .apic = APIC_X2, .node = hypervisor_node("auto") };
 	/* A new start, also if this is not the first call */
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "", known, &index)) != -1) {
@@ -126,6 +130,8 @@ int options_parse(struct options *options, int argc, char **argv)
 			return command_wrong(argv[0]);
 		}
 	}
+	if (!options->cmdline)
+		options->cmdline = options->hvc ? "console=hvc0" : "console=ttyS0";
 	if (optind < argc)
 		refuse("%s: %s takes options only", argv[optind], argv[0]);
 	else if (!options->kernel)

@@ -9,8 +9,8 @@
 #define CLASS		0x00ff00	/* of no other class */
 
 /* A driver takes fewer bytes than it has asked for. */
-static int64_t serve(void *ctx __attribute__((unused)), uint64_t features __attribute__((unused)),
-		     struct virtqueue_chain *chain)
+static int64_t serve(void *ctx __attribute__((unused)), unsigned int queue __attribute__((unused)),
+		     uint64_t features __attribute__((unused)), struct virtqueue_chain *chain)
 {
 	uint8_t bytes[RNG_MOST];
 	ssize_t got = getrandom(bytes, sizeof(bytes), 0);

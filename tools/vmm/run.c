@@ -9,7 +9,6 @@
 #include "command.h"
 #include "confine.h"
 #include "console.h"
-#include "cpu.h"
 #include "guest.h"
 #include "options.h"
 #include "report.h"
@@ -40,8 +39,7 @@ static int take_signals(struct run *run)
 	sigaddset(&set, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
 	    /* A disk's image over RLIMIT_FSIZE is an error of the request. */
-	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
-	    cpu_prepare())
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		return complain(-errno, "signals");
 	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return run->signals < 0 ? complain(-errno, "signals") : 0;
@@ -100,7 +98,7 @@ static enum end wait_for_end(struct run *run)
 			read_signal(run);
 		if (files[2].revents && console_read(&run->console))
 			stop(run);
-		console_feed(&run->console, &guest->board);
+		console_feed(&run->console, guest);
 	}
 }
 
@@ -192,7 +190,7 @@ static void describe(struct guest *guest, const struct options *options)
 {
 	*guest = (struct guest){
 		.node = options->node, .memory_size = options->memory, .nr_cpus = options->cpus,
-		.apic = options->apic, .rng = options->rng,
+		.apic = options->apic, .rng = options->rng, .hvc = options->hvc,
 		.boot = { .cmdline = options->cmdline, .ioapic = true, .acpi = true },
 	};
 }

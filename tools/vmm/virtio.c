@@ -386,28 +386,47 @@ void virtio_init(struct virtio *virtio, const struct virtio_config *config)
 			 config->space_size);
 }
 
-static int take(struct virtio *virtio, struct virtio_queue *queue, struct virtqueue_chain *chain)
+static bool used(const struct virtio *virtio, unsigned int queue)
 {
-	if (virtio->resets || !queue->enabled ||
-	    (virtio->state.status & (LIVE | VIRTIO_CONFIG_S_NEEDS_RESET)) != LIVE)
+	return virtio->state.queues[queue].enabled &&
+	       (virtio->state.status & (LIVE | VIRTIO_CONFIG_S_NEEDS_RESET)) == LIVE;
+}
+
+bool virtio_used(struct virtio *virtio, unsigned int queue)
+{
+	bool is_used;
+
+	pthread_mutex_lock(&virtio->lock);
+	is_used = used(virtio, queue);
+	pthread_mutex_unlock(&virtio->lock);
+	return is_used;
+}
+
+static int take(struct virtio *virtio, unsigned int queue, struct virtqueue_chain *chain)
+{
+	const struct virtio_config *config = &virtio->config;
+
+	if (virtio->resets || !used(virtio, queue) ||
+	    (config->kind->ready && !config->kind->ready(config->device, queue)))
 		return 0;
-	return virtqueue_take(&queue->ring, chain);
+	return virtqueue_take(&virtio->state.queues[queue].ring, chain);
 }
 
 /* Return 1 after a request, 0 if there is none, or a negative errno. Gives up the lock meanwhile. */
-static int serve(struct virtio *virtio, struct virtio_queue *queue)
+static int serve(struct virtio *virtio, unsigned int index)
 {
 	const struct virtio_config *config = &virtio->config;
+	struct virtio_queue *queue = &virtio->state.queues[index];
 	uint64_t features = virtio->state.accepted;
 	struct virtqueue_chain chain;
-	int r = take(virtio, queue, &chain);
+	int r = take(virtio, index, &chain);
 	int64_t written;
 
 	if (r <= 0)
 		return r;
 	virtio->busy = true;
 	pthread_mutex_unlock(&virtio->lock);
-	written = config->kind->serve(config->device, features, &chain);
+	written = config->kind->serve(config->device, index, features, &chain);
 	pthread_mutex_lock(&virtio->lock);
 	virtio->busy = false;
 	pthread_cond_broadcast(&virtio->idle);
@@ -425,7 +444,7 @@ void virtio_serve(struct virtio *virtio, const atomic_bool *stop)
 
 		while (r > 0 && !atomic_load(stop)) {
 			pthread_mutex_lock(&virtio->lock);
-			r = serve(virtio, &virtio->state.queues[i]);
+			r = serve(virtio, i);
 			if (r < 0)
 				break_off(virtio);
 			pthread_mutex_unlock(&virtio->lock);

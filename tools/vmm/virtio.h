@@ -22,11 +22,14 @@ struct virtio_kind {
 	uint16_t id;			/* of virtio */
 	uint32_t class;			/* of PCI */
 	unsigned int queues;
+	/* If there is one: tell whether a request of a queue can be served now. */
+	bool (*ready)(void *ctx, unsigned int queue);
 	/*
-	 * Serve a request, with the features that the guest has accepted. Return how many
+	 * Serve a request of a queue, with the features that the guest has accepted. Return how many
 	 * bytes have been written to it, or -EINVAL if it is no request of this kind.
 	 */
-	int64_t (*serve)(void *ctx, uint64_t features, struct virtqueue_chain *chain);
+	int64_t (*serve)(void *ctx, unsigned int queue, uint64_t features,
+			 struct virtqueue_chain *chain);
 };
 
 struct virtio_host {
@@ -85,6 +88,9 @@ struct virtio {
 };
 
 void virtio_init(struct virtio *virtio, const struct virtio_config *config);
+
+/* Tell whether a driver uses a queue. */
+bool virtio_used(struct virtio *virtio, unsigned int queue);
 
 /* Serve all requests that there are, or until @stop. */
 void virtio_serve(struct virtio *virtio, const atomic_bool *stop);

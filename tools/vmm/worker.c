@@ -3,11 +3,15 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "confine.h"
 #include "report.h"
+
+#define MOMENT_NS	1000000
 
 static void *work(void *arg)
 {
@@ -46,15 +50,35 @@ int worker_start(struct worker *worker, const struct virtio_config *config)
 	return 0;
 }
 
-void worker_stop(struct worker *worker)
+void worker_kick(struct worker *worker)
 {
-	atomic_store(&worker->stop, true);
-	if (worker->running) {
-		eventfd_write(worker->kick, 1);
-		pthread_join(worker->thread, NULL);
-	}
+	eventfd_write(worker->kick, 1);
+}
+
+bool worker_ended(struct worker *worker)
+{
+	if (!worker->running)
+		return true;
+	worker_kick(worker);
+	pthread_kill(worker->thread, SIGRTMIN);
+	worker->running = !thread_ended(worker->thread);
+	return !worker->running;
+}
+
+void worker_close(struct worker *worker)
+{
 	if (worker->kick >= 0)
 		close(worker->kick);
-	worker->running = false;
 	worker->kick = -1;
+}
+
+bool thread_ended(pthread_t thread)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += MOMENT_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return pthread_timedjoin_np(thread, NULL, &until) != ETIMEDOUT;
 }

@@ -19,7 +19,19 @@ struct worker {
  */
 int worker_start(struct worker *worker, const struct virtio_config *config);
 
-/* End the thread after the request that it serves. */
-void worker_stop(struct worker *worker);
+/* Let the thread look for requests. */
+void worker_kick(struct worker *worker);
+
+/*
+ * With @stop set: interrupt the thread's system call, so that it ends after the request that it
+ * serves, and wait for a moment. Return true if it has ended.
+ */
+bool worker_ended(struct worker *worker);
+
+/* Close the eventfd. No vCPU may run any more. */
+void worker_close(struct worker *worker);
+
+/* Wait for a moment; tell whether the thread has ended. */
+bool thread_ended(pthread_t thread);
 
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Disks and random numbers of likexvm: Linux writes, reboots and reads again; on LiKeX and on KVM in one boot."""
+"""Virtio devices of likexvm: Linux uses disks, random numbers and a console; on LiKeX and on KVM in one boot."""
 
 import hashlib
 import re
@@ -15,6 +15,7 @@ SAID = r"guest: |locked: |no disk: |ended: |status: |the second |third: "
 WORDS = "console=ttyS0 quiet panic=-1 reboot=t"
 TYPED = "".join(f"{number}\n" for number in range(1, 20001)).encode()
 SECOND = 100 * 512
+LINE = "a line for the guest"
 
 # A machine with three disks, then one with the first for reading only. SIGUSR1 has statistics printed.
 SCRIPT = f"""\
@@ -37,14 +38,32 @@ echo "third: $(stat -c %b c) blocks"
 cd / && umount /tmp/disks
 """
 
+# A guest whose console is virtio's gets a line when it is ready for it. Then one whose output is not read is told to end.
+CONSOLE = """\
+mkdir /tmp/hvc; cd /tmp/hvc; mkfifo full
+>said
+{ until grep -q 'guest: ready' said; do sleep 0.1; done; echo '{typed}'; sleep 1000; } | {
+	"$@" --cmdline "console=hvc0 quiet panic=-1 reboot=t" >said; echo "status: $?"; cat said; killall sleep; }
+for name in hvc0 ttyS0; do
+	{ head -c 5000 >begun; mv begun $name; sleep 1000; } <full &
+	"$@" --rng --cpus 2 --cmdline "console=$name quiet panic=-1 reboot=t flood" >full &
+	until [ -e $name ]; do sleep 0.1; kill -0 $! || break; done
+	sleep 1; kill -TERM $!; wait $!; echo "ended: $?"
+	killall sleep
+done
+cd /; rm -r /tmp/hvc
+""".replace("{typed}", LINE)
+
 _BOOTS = {}
 
 
 def _files(t):
     """Return the guest's kernel and initramfs, and the content of the second disk."""
     write(t.results / "disk.cpio", image.scripted(TOP / "tools/guests/disk-init.sh"))
+    write(t.results / "console.cpio", image.scripted(TOP / "tools/guests/console-init.sh"))
     write(t.results / "second", TYPED[:SECOND])
-    return [kernel.build("guest").stripped(t.results / "guest-vmlinux"), t.results / "disk.cpio", t.results / "second"]
+    return [kernel.build("guest").stripped(t.results / "guest-vmlinux"), t.results / "disk.cpio", t.results / "console.cpio",
+            t.results / "second"]
 
 
 def _boot(t):
@@ -53,10 +72,12 @@ def _boot(t):
         program, parts, built = vmm.monitor(t), _files(t), kernel.build("host")
         steps = [guest.marked("load", ["sh", "-c", "modprobe kvm_intel; modprobe likex"])]
         for device in DEVICES:
+            run = [*image.run_shared(program), "run", "--hypervisor", device, "--kernel", "/tests/guest-vmlinux", "--mem", "48M"]
             for cpus in CPUS:
-                run = [*image.run_shared(program), "run", "--hypervisor", device, "--kernel", "/tests/guest-vmlinux",
-                       "--initrd", "/tests/disk.cpio", "--mem", "48M", "--cpus", cpus]
-                steps.append(guest.marked(f"{device} {cpus}", ["sh", "-c", SCRIPT, "sh", *run]))
+                steps.append(guest.marked(f"{device} {cpus}", ["sh", "-c", SCRIPT, "sh", *run, "--initrd", "/tests/disk.cpio",
+                                                               "--cpus", cpus]))
+            steps.append(guest.marked(f"console {device}", ["sh", "-c", CONSOLE, "sh", *run, "--initrd", "/tests/console.cpio",
+                                                            "--hvc", "--no-reset"]))
         _BOOTS["disks"] = t.boot_once(machine.for_kernel(built, cpus=2, model=irq.BROADWELL), built,
                                       image.base(built, [*program, *parts]), steps, BUILD / "run" / "vmm-disks", limit=900)
     return _BOOTS["disks"]
@@ -91,3 +112,15 @@ def disk(t):
             counts = [_mmio_exits(said, cpu) for cpu in range(cpus)]
             t.check(all(len(found) == 2 and found[0] == found[1] for found in counts), f"{device}: MMIO exits of a disk: {counts}\n{said}")
             t.note(f"{device}: {cpus} vCPUs: {len(lines)} lines; {sum(found[0] for found in counts)} MMIO exits, all before I/O")
+
+
+@test("apps.console", lane="vmm")
+def console(t):
+    "Linux has its console by virtio: input and much output, by interrupts; a machine ends although its output is not read."
+    for device in DEVICES:
+        out, said = vmm.result(t, _boot(t), f"console {device}")
+        lines = out.decode(errors="replace").replace("\r", "").splitlines()
+        wanted = ["status: 4", "guest: ready", f"guest: got {LINE}", *map(str, range(1, 3001)), "guest: interrupts come",
+                  "guest: done", "ended: 143", "ended: 143"]
+        t.check([line for line in lines if line in set(wanted)] == wanted, f"{device}: {lines[:20]} ... {lines[-20:]}\n{said[-2000:]}")
+        t.note(f"{device}: {len(wanted)} lines")

@@ -36,7 +36,8 @@ struct rig {
 	uint32_t data;
 };
 
-static int64_t serve(void *ctx, uint64_t features, struct virtqueue_chain *chain)
+static int64_t serve(void *ctx, unsigned int queue __attribute__((unused)), uint64_t features,
+		     struct virtqueue_chain *chain)
 {
 	struct rig *rig = ctx;
 
@@ -415,15 +416,15 @@ static void test_rng(void)
 	unsigned int zeros = 0;
 
 	rng_describe(&config);
-	CHECK(config.kind->serve(NULL, 0, &chain) == RNG_MOST);
+	CHECK(config.kind->serve(NULL, 0, 0, &chain) == RNG_MOST);
 	for (unsigned int i = 0; i < RNG_MOST; i++)
 		zeros += !bytes[i];
 	CHECK(zeros < RNG_MOST / 8 && !bytes[RNG_MOST] && !bytes[RNG_MOST + 7]);
-	CHECK(config.kind->serve(NULL, 0, &chain) == 8);
-	CHECK(config.kind->serve(NULL, 0, &chain) == -EINVAL);
+	CHECK(config.kind->serve(NULL, 0, 0, &chain) == 8);
+	CHECK(config.kind->serve(NULL, 0, 0, &chain) == -EINVAL);
 	chain.reads = 2;
 	chain.writes = 0;
-	CHECK(config.kind->serve(NULL, 0, &chain) == -EINVAL);
+	CHECK(config.kind->serve(NULL, 0, 0, &chain) == -EINVAL);
 }
 
 void test_bus(void)

@@ -75,7 +75,7 @@ static void open_disk(struct rig *rig, const char *name)
 static int64_t serve(struct rig *rig, struct virtqueue_chain *chain)
 {
 	rig->status = NONE;
-	return rig->config.kind->serve(rig->config.device, FLUSHES, chain);
+	return rig->config.kind->serve(rig->config.device, 0, FLUSHES, chain);
 }
 
 /* Make a request with the data in one buffer; return its status. */
@@ -264,7 +264,7 @@ static void test_durable(struct rig *rig)
 		if (zeroes || head.type == VIRTIO_BLK_T_DISCARD)
 			chain.buffers[1].iov_len = sizeof(range);
 		syncs = 0;
-		CHECK(rig->config.kind->serve(rig->config.device, i % 2 ? FLUSHES : 0, &chain) == 1);
+		CHECK(rig->config.kind->serve(rig->config.device, 0, i % 2 ? FLUSHES : 0, &chain) == 1);
 		CHECK(result == VIRTIO_BLK_S_OK);
 		CHECK(syncs == (i % 2 ? calls[i / 2].with : calls[i / 2].without));
 	}

@@ -15,6 +15,7 @@
 #include "boot.h"
 #include "command.h"
 #include "disk.h"
+#include "hvc.h"
 #include "mptable.h"
 #include "options.h"
 #include "rng.h"
@@ -114,9 +115,23 @@ static void no_listener(void *ctx __attribute__((unused)), uint16_t port __attri
 {
 }
 
+static bool no_output(void *ctx __attribute__((unused)), const uint8_t *bytes, size_t size)
+{
+	uint8_t sum = 0;
+
+	for (size_t i = 0; i < size; i++)
+		sum += bytes[i];
+	return sum != 1;
+}
+
+static void no_room(void *ctx __attribute__((unused)))
+{
+}
+
 struct machine {
 	struct pci pci;
-	struct virtio disk, rng;
+	struct virtio devices[3];
+	struct hvc hvc;
 	struct memory memory;
 };
 
@@ -136,13 +151,17 @@ static void access_bus(struct machine *machine, uint8_t how, uint16_t at, uint64
 		pci_port(&machine->pci, at, write, bytes, 1 << (how >> 5 & 3) % 3);
 		break;
 	case 2: case 3:
-		pci_mmio(&machine->pci, BAR + at % 0x8000, write, bytes, 1 << (how >> 5 & 3));
+		pci_mmio(&machine->pci, BAR + at % 0xc000, write, bytes, 1 << (how >> 5 & 3));
 		break;
 	case 4: case 5:
 		memory_write(&machine->memory, at % RING_MEMORY, bytes, 1 << (how >> 5 & 3));
 		break;
+	case 6:
+		hvc_receive(&machine->hvc, bytes, sizeof(value));
+		break;
 	default:
-		virtio_serve(how & 8 ? &machine->rng : &machine->disk, &stop);
+		for (unsigned int i = 0; i < 3; i++)
+			virtio_serve(&machine->devices[i], &stop);
 	}
 }
 
@@ -150,6 +169,7 @@ static void access_bus(struct machine *machine, uint8_t how, uint16_t at, uint64
 static void fuzz_bus(struct input *input)
 {
 	static const struct virtio_host host = { .message = no_message, .listen = no_listener };
+	static const struct hvc_host hvc_host = { .output = no_output, .room = no_room };
 	struct disk image = { .fd = memfd_create("disk", 0), .sectors = IMAGE / 512, .block = 512 };
 	struct machine machine = { 0 };
 	struct virtio_config config = { .memory = &machine.memory, .host = &host,
@@ -162,12 +182,16 @@ static void fuzz_bus(struct input *input)
 	make_memory(&machine.memory, RING_MEMORY);
 	pci_init(&machine.pci);
 	disk_describe(&image, &config);
-	virtio_init(&machine.disk, &config);
+	virtio_init(&machine.devices[0], &config);
 	rng_describe(&config);
-	virtio_init(&machine.rng, &config);
-	expect(pci_add(&machine.pci, &machine.disk.pci) && pci_add(&machine.pci, &machine.rng.pci));
-	access_bus(&machine, 0xa8, 4, 7);
-	access_bus(&machine, 0xb0, 4, 7);
+	virtio_init(&machine.devices[1], &config);
+	hvc_init(&machine.hvc, &hvc_host, NULL);
+	hvc_describe(&machine.hvc, &config);
+	virtio_init(&machine.devices[2], &config);
+	for (unsigned int i = 0; i < 3; i++) {
+		expect(pci_add(&machine.pci, &machine.devices[i].pci));
+		access_bus(&machine, 0xa0 | (i + 1) << 3, 4, 7);
+	}
 	while (input->size) {
 		take(input, &how, sizeof(how));
 		take(input, &at, sizeof(at));

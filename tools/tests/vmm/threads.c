@@ -42,8 +42,8 @@ static void offer(struct rig *rig)
 	__atomic_store_n(&avail[1], avail[1] + 1, __ATOMIC_RELEASE);
 }
 
-static int64_t serve(void *ctx, uint64_t features __attribute__((unused)),
-		     struct virtqueue_chain *chain)
+static int64_t serve(void *ctx, unsigned int queue __attribute__((unused)),
+		     uint64_t features __attribute__((unused)), struct virtqueue_chain *chain)
 {
 	struct rig *rig = ctx;
 

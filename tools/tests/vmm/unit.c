@@ -93,6 +93,7 @@ int main(void)
 	test_queues();
 	test_bus();
 	test_disks();
+	test_hvcs();
 	test_threads();
 	printf("%u checks, %u failures\n", checks, failures);
 	return failures != 0;

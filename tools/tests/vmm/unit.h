@@ -13,6 +13,7 @@ void check_at(bool good, const char *file, int line, const char *what);
 void test_bus(void);
 void test_devices(void);
 void test_disks(void);
+void test_hvcs(void);
 void test_images(void);
 void test_queues(void);
 void test_threads(void);
