@@ -18,7 +18,7 @@ sum() { sha1sum | cut -c1-40; }
 # Read a disk itself, not what the kernel remembers.
 fresh() { dd if="/dev/$1" bs=64k iflag=direct 2>/dev/null | sum; }
 
-interrupts() { awk '/virtio.-req/ { for (i = 2; i < NF - 2; i++) n += $i } END { print n }' /proc/interrupts; }
+interrupts() { awk '/virtio[0-9]/ { for (i = 2; i < NF - 2; i++) n += $i } END { print n }' /proc/interrupts; }
 
 other_disks() {
 	say "second $(fresh vdb), $(blockdev --getsz /dev/vdb) sectors, ro $(cat /sys/block/vdb/ro)"

@@ -137,6 +137,13 @@ void board_eoi(struct board *board, uint8_t vector)
 	pthread_mutex_unlock(&board->lock);
 }
 
+void board_line(struct board *board, unsigned int pin, bool high)
+{
+	pthread_mutex_lock(&board->lock);
+	send(board, ioapic_set_line(&board->ioapic, pin, high));
+	pthread_mutex_unlock(&board->lock);
+}
+
 size_t board_receive(struct board *board, const uint8_t *bytes, size_t count)
 {
 	size_t taken = 0;

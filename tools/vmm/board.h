@@ -46,6 +46,9 @@ enum end board_port(struct board *board, uint16_t port, bool write, uint8_t *dat
 /* A guest's access to an address without memory: a device's, or nothing. */
 void board_mmio(struct board *board, uint64_t address, bool write, uint8_t *data, unsigned int size);
 
+/* A device sets the line of a pin of the IOAPIC. */
+void board_line(struct board *board, unsigned int pin, bool high);
+
 /* A vCPU has ended a level-triggered interrupt. */
 void board_eoi(struct board *board, uint8_t vector);
 

@@ -12,6 +12,7 @@
 #include "guest.h"
 #include "report.h"
 #include "stats.h"
+#include "virtio_mmio.h"
 
 static void nothing(int signal __attribute__((unused)))
 {
@@ -44,11 +45,25 @@ static enum end port(struct cpu *cpu)
 	return end;
 }
 
+/* Access a virtio device in memory; false if there is none. */
+static bool virtio_access(struct guest *guest, uint64_t address, bool write, uint8_t *data,
+			  uint32_t size)
+{
+	uint64_t number = (address - VIRTIO_MMIO_AT) / VIRTIO_MMIO_SIZE;
+
+	if (!guest->mmio || address < VIRTIO_MMIO_AT || number >= guest->nr_workers)
+		return false;
+	virtio_mmio_access(&guest->workers[number].virtio, address % VIRTIO_MMIO_SIZE, write, data, size);
+	return true;
+}
+
 static enum end mmio(struct cpu *cpu)
 {
 	struct kvm_run *run = cpu->vcpu.run;
 
-	if (!pci_mmio(&cpu->guest->pci, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data,
+	if (!virtio_access(cpu->guest, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data,
+			   run->mmio.len) &&
+	    !pci_mmio(&cpu->guest->pci, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data,
 		      run->mmio.len))
 		board_mmio(&cpu->guest->board, run->mmio.phys_addr, run->mmio.is_write,
 			   run->mmio.data, run->mmio.len);

@@ -13,6 +13,7 @@
 #include "report.h"
 #include "rng.h"
 #include "stats.h"
+#include "virtio_mmio.h"
 
 static void wake(struct guest *guest)
 {
@@ -108,12 +109,20 @@ static const struct board_host host = {
 
 static const struct hvc_host hvc_host = { .output = output_hvc, .room = room };
 
-static void listen_at(void *ctx, uint16_t port, int kick, bool on)
+static void set_line(void *ctx, unsigned int pin, bool high)
+{
+	struct guest *guest = ctx;
+
+	board_line(&guest->board, pin, high);
+}
+
+static void listen_at(void *ctx, bool port, uint64_t at, int kick, bool on)
 {
 	struct guest *guest = ctx;
 	struct kvm_ioeventfd event = {
-		.addr = port, .len = sizeof(uint16_t), .fd = kick,
-		.flags = KVM_IOEVENTFD_FLAG_PIO | (on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
+		.addr = at, .len = port ? sizeof(uint16_t) : sizeof(uint32_t), .fd = kick,
+		.flags = (port ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+			 (on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
 	};
 
 	/* If the guest has put two devices at a port, writes for the second are exits. */
@@ -126,7 +135,7 @@ static void failed(void *ctx)
 }
 
 static const struct virtio_host virtio_host = {
-	.message = send, .listen = listen_at, .failed = failed,
+	.message = send, .line = set_line, .listen = listen_at, .failed = failed,
 };
 
 static void *map(void *ctx, uint64_t gpa, bool write __attribute__((unused)))
@@ -166,16 +175,40 @@ static int make_cpu(struct guest *guest, unsigned int id)
 	return r;
 }
 
+static unsigned int devices_of(const struct guest *guest)
+{
+	return guest->nr_disks + guest->rng + guest->hvc;
+}
+
+/* Linux learns of devices in memory by its command line, before words for its first program. */
+static int tell_devices(struct guest *guest, struct boot *boot)
+{
+	for (unsigned int i = devices_of(guest); i--;) {
+		char *longer;
+
+		if (asprintf(&longer, "virtio_mmio.device=%u@%#x:%u %s", VIRTIO_MMIO_SIZE,
+			     VIRTIO_MMIO_AT + i * VIRTIO_MMIO_SIZE, VIRTIO_MMIO_PIN + i,
+			     boot->cmdline) < 0)
+			return complain(-ENOMEM, "command line");
+		free(guest->cmdline);
+		boot->cmdline = guest->cmdline = longer;
+	}
+	return 0;
+}
+
 static int make_memory(struct guest *guest, struct boot_entry *entry)
 {
-	const char *error;
 	int r = memory_create(&guest->memory, guest->memory_size);
+	struct boot boot = guest->boot;
+	const char *error;
 
 	if (r)
 		return complain(r, "memory");
-	guest->boot.cpus = guest->nr_cpus;
-	guest->boot.pci = guest->nr_disks || guest->rng || guest->hvc;
-	error = boot_load(&guest->memory, &guest->boot, entry);
+	boot.cpus = guest->nr_cpus;
+	boot.pci = devices_of(guest) && !guest->mmio;
+	if (guest->mmio && tell_devices(guest, &boot))
+		return -ENOMEM;
+	error = boot_load(&guest->memory, &boot, entry);
 	if (error)
 		return refuse("the kernel %s", error);
 	return vm_add_memory(&guest->vm, &guest->memory);
@@ -198,10 +231,13 @@ static int make_cpus(struct guest *guest, const struct boot_entry *entry)
 
 static int make_device(struct guest *guest, const struct virtio_config *config)
 {
+	unsigned int number = guest->nr_workers;
 	struct worker *worker = &guest->workers[guest->nr_workers++];
-	int r = worker_start(worker, config);
+	int r = worker_start(worker, config, guest->mmio ? (int)number : WORKER_PCI);
 
-	return r || pci_add(&guest->pci, &worker->virtio.pci) ? r : refuse("too many devices");
+	if (!r && !guest->mmio && !pci_add(&guest->pci, &worker->virtio.pci))
+		r = refuse("too many devices");
+	return r;
 }
 
 static int make_devices(struct guest *guest)
@@ -210,10 +246,13 @@ static int make_devices(struct guest *guest)
 					.ctx = guest };
 	int r = 0;
 
-	if (!guest->boot.pci)
+	if (!devices_of(guest))
 		return 0;
-	pci_init(&guest->pci);
-	guest->workers = calloc(guest->nr_disks + 2UL, sizeof(*guest->workers));
+	if (guest->mmio && devices_of(guest) > VIRTIO_MMIO_MOST)
+		return refuse("--bus mmio has room for %u devices", VIRTIO_MMIO_MOST);
+	if (!guest->mmio)
+		pci_init(&guest->pci);
+	guest->workers = calloc(devices_of(guest), sizeof(*guest->workers));
 	if (!guest->workers)
 		return complain(-ENOMEM, "devices");
 	for (unsigned int i = 0; i < guest->nr_disks && !r; i++) {
@@ -254,6 +293,7 @@ int guest_start(struct guest *guest)
 	guest->cpus = NULL;
 	guest->routes = NULL;
 	guest->workers = NULL;
+	guest->cmdline = NULL;
 	guest->nr_workers = 0;
 	guest->console_worker = NULL;
 	guest->pci.count = 0;
@@ -335,11 +375,13 @@ void guest_stop(struct guest *guest)
 	free(guest->cpus);
 	free(guest->routes);
 	free(guest->workers);
+	free(guest->cmdline);
 	if (guest->wake >= 0)
 		close(guest->wake);
 	guest->cpus = NULL;
 	guest->routes = NULL;
 	guest->workers = NULL;
+	guest->cmdline = NULL;
 	guest->nr_workers = 0;
 	guest->wake = -1;
 }

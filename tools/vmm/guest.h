@@ -38,13 +38,15 @@ struct guest {
 	struct disk *disks;
 	unsigned int nr_disks;
 	bool rng, hvc;			/* a source of random numbers; a console of virtio */
+	bool mmio;			/* virtio devices in memory instead of on a PCI bus */
 	bool check;			/* make the machine, and do not start it */
 
 	/* Of guest_start(), until guest_stop() */
 	struct vm vm;
 	struct memory memory;
 	struct board board;
-	struct pci pci;			/* empty, and not told of, without virtio devices */
+	char *cmdline;			/* if not that of @boot */
+	struct pci pci;			/* empty, and not told of, without devices on it */
 	struct worker *workers;		/* virtio devices */
 	unsigned int nr_workers;
 	struct hvc console;

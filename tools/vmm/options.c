@@ -28,6 +28,7 @@ static const char help[] =
 	"  --disk FILE[,ro]               disk image; again for more disks, up to 16\n"
 	"  --rng                          random numbers from the host, by virtio\n"
 	"  --hvc                          a console by virtio, too (hvc0)\n"
+	"  --bus pci|mmio                 place of the virtio devices (pci)\n"
 	"  --console stdio|FILE           console: this terminal, or a file for its output (stdio)\n"
 	"  --apic x2apic|xapic            local APIC that the guest is offered (x2apic)\n"
 	"  --no-reset                     end, with status 4, if the guest resets the machine\n"
@@ -42,6 +43,12 @@ static bool take_apic(struct options *options, const char *text)
 {
 	options->apic = !strcmp(text, "xapic") ? APIC_X : APIC_X2;
 	return options->apic == APIC_X || !strcmp(text, "x2apic");
+}
+
+static bool take_bus(struct options *options, const char *text)
+{
+	options->mmio = !strcmp(text, "mmio");
+	return options->mmio || !strcmp(text, "pci");
 }
 
 static bool take_memory(struct options *options, const char *text)
@@ -79,6 +86,8 @@ static bool take(struct options *options, int option, const char *text)
 	case 'r':
 		options->rng = true;
 		return true;
+	case 'b':
+		return take_bus(options, text);
 	case 'v':
 		options->hvc = true;
 		return true;
@@ -107,6 +116,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{ "disk", required_argument, NULL, 'd' },
 		{ "rng", no_argument, NULL, 'r' },
 		{ "hvc", no_argument, NULL, 'v' },
+		{ "bus", required_argument, NULL, 'b' },
 		{ "console", required_argument, NULL, 'o' },
 		{ "apic", required_argument, NULL, 'a' },
 		{ "no-reset", no_argument, NULL, 'n' },

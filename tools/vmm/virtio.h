@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio device on a PCI bus (virtio 1.2, "Virtio Over PCI Bus"): modern only, with
- * interrupts by MSI-X only. A device kind has functions that serve its requests, by a thread
- * of the device's own: the guest's kicks set an eventfd that the thread waits for. A vCPU that
- * uses a register does not wait for a request, except to reset the device.
+ * A virtio device (virtio 1.2, "Basic Facilities of a Virtio Device") without its transport,
+ * which is in virtio_pci.h or virtio_mmio.h; modern only. A device kind has functions that
+ * serve its requests, by a thread of the device's own: the guest's kicks set an eventfd that
+ * the thread waits for. A vCPU that uses a register does not wait for a request, except to
+ * reset the device.
  */
 #ifndef LIKEXVM_VIRTIO_H
 #define LIKEXVM_VIRTIO_H
@@ -17,6 +18,8 @@
 #define VIRTIO_QUEUES	2		/* the most that a device has */
 #define VIRTIO_VECTORS	(VIRTIO_QUEUES + 1)
 #define VIRTIO_FEATURE(bit)	(1ULL << (bit))
+#define VIRTIO_ISR_QUEUE	1
+#define VIRTIO_ISR_CONFIG	2
 
 struct virtio_kind {
 	uint16_t id;			/* of virtio */
@@ -35,8 +38,13 @@ struct virtio_kind {
 struct virtio_host {
 	/* Send a message-signalled interrupt. */
 	void (*message)(void *ctx, uint64_t address, uint32_t data);
-	/* Let words that the guest writes to a port set the eventfd, or no longer. */
-	void (*listen)(void *ctx, uint16_t port, int kick, bool on);
+	/* Set the line of a pin of the IOAPIC. */
+	void (*line)(void *ctx, unsigned int pin, bool high);
+	/*
+	 * Let what the guest writes, two bytes to a port or four to memory, set the eventfd, or
+	 * no longer.
+	 */
+	void (*listen)(void *ctx, bool port, uint64_t at, int kick, bool on);
 	/* The device's thread cannot work. */
 	void (*failed)(void *ctx);
 };
@@ -62,6 +70,9 @@ struct virtio_queue {
 
 struct virtio {
 	struct virtio_config config;
+	/* The transport's; called with the lock held. @isr: VIRTIO_ISR_QUEUE or _CONFIG */
+	void (*interrupt)(struct virtio *virtio, uint16_t vector, uint8_t isr);
+	unsigned int pin;		/* MMIO: of the IOAPIC */
 	struct pci_device pci;		/* protected by the bus's lock */
 	uint16_t port;			/* of the first queue's kicks, or 0; likewise */
 	uint8_t msix;			/* offset of the capability */
@@ -87,7 +98,15 @@ struct virtio {
 	uint32_t pending;
 };
 
+/* For a transport, which sets interrupt() then. */
 void virtio_init(struct virtio *virtio, const struct virtio_config *config);
+
+/* Access a register by its offset in struct virtio_pci_common_cfg, with the lock held. */
+uint32_t virtio_read(struct virtio *virtio, uint32_t offset);
+void virtio_write(struct virtio *virtio, uint32_t offset, uint32_t value);
+
+/* Return up to four bytes of the kind's configuration. */
+uint32_t virtio_read_space(const struct virtio *virtio, uint32_t offset);
 
 /* Tell whether a driver uses a queue. */
 bool virtio_used(struct virtio *virtio, unsigned int queue);

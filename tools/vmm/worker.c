@@ -10,6 +10,8 @@
 
 #include "confine.h"
 #include "report.h"
+#include "virtio_mmio.h"
+#include "virtio_pci.h"
 
 #define MOMENT_NS	1000000
 
@@ -31,7 +33,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-int worker_start(struct worker *worker, const struct virtio_config *config)
+int worker_start(struct worker *worker, const struct virtio_config *config, int place)
 {
 	struct virtio_config copy = *config;
 	int r;
@@ -42,7 +44,10 @@ int worker_start(struct worker *worker, const struct virtio_config *config)
 	if (worker->kick < 0)
 		return complain(-errno, "eventfd");
 	copy.kick = worker->kick;
-	virtio_init(&worker->virtio, &copy);
+	if (place == WORKER_PCI)
+		virtio_pci_init(&worker->virtio, &copy);
+	else
+		virtio_mmio_init(&worker->virtio, &copy, place);
 	r = pthread_create(&worker->thread, NULL, work, worker);
 	if (r)
 		return complain(-r, "the thread of a device");

@@ -13,11 +13,14 @@ struct worker {
 	int kick;			/* eventfd */
 };
 
+/* A device's place: on the PCI bus, or in memory with a number */
+#define WORKER_PCI	-1
+
 /*
  * Make the device, whose eventfd this makes, too, and start the thread. Return 0, or a
  * negative errno after a message.
  */
-int worker_start(struct worker *worker, const struct virtio_config *config);
+int worker_start(struct worker *worker, const struct virtio_config *config, int place);
 
 /* Let the thread look for requests. */
 void worker_kick(struct worker *worker);

@@ -33,7 +33,7 @@ mkdir -p /tmp/disks && mount -t tmpfs none /tmp/disks && cd /tmp/disks
 first=$1; last=$2; shift 2
 for seed in $(seq $first $last); do
 	truncate -s 1M a; truncate -s 1M b
-	timeout 8 "$@" --cpus $((seed % 3 == 0 ? 1 : 2)) --disk a --disk b,ro --rng --hvc --cmdline "$seed {rounds}" </dev/null >said 2>err
+	timeout 8 "$@" --cpus $((seed % 3 == 0 ? 1 : 2)) --disk a --disk b,ro --rng --hvc --bus $([ $((seed % 8)) = 7 ] && echo mmio || echo pci) --cmdline "$seed {rounds}" </dev/null >said 2>err
 	echo "seed $seed: status $? $(grep -aoE 'hostile: (off|panic|reset)' said | tail -n 1)"
 	echo "seed $seed:" >&2; cat err >&2
 done

@@ -330,7 +330,7 @@ def build_all(t):
     program = t.results / "root/usr/bin/likexvm"
     for words in ("", "run-it", "function", "function a b", "function --entry flat a", "function --mem 3M a",
                   "run", "run x", "run --kernel", "run --kernel a b", "run --kernel a --cpus 0", "run --kernel a --cpus 129",
-                  "run --kernel a --mem 1M", "run --kernel a --mem 4097K", "run --kernel a --apic x", "run --kernel a --disk", "check", "check --kernel a --cpus 0", "function --repeat 0 a", "function --timeout 0 a", "function --hypervisor xen a", "function --no-such a"):
+                  "run --kernel a --mem 1M", "run --kernel a --mem 4097K", "run --kernel a --apic x", "run --kernel a --disk", "run --kernel a --bus isa", "check", "check --kernel a --cpus 0", "function --repeat 0 a", "function --timeout 0 a", "function --hypervisor xen a", "function --no-such a"):
         said = t.run([program, *words.split()], status=2).stdout
         t.check("--help lists what there is" in said, f"likexvm {words}: {said}")
     for what, text in ((program, "has a segment that no kernel has"), (t.top / "README.md", "is neither an ELF file nor a bzImage")):

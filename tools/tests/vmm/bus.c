@@ -11,6 +11,7 @@
 
 #include "rng.h"
 #include "unit.h"
+#include "virtio_pci.h"
 
 #define MEMORY		0x10000
 #define TABLE		0x1000
@@ -58,10 +59,11 @@ static void message(void *ctx, uint64_t address, uint32_t data)
 	rig->data = data;
 }
 
-static void listening(void *ctx, uint16_t port, int kick __attribute__((unused)), bool on)
+static void listening(void *ctx, bool is_port, uint64_t port, int kick __attribute__((unused)), bool on)
 {
 	struct rig *rig = ctx;
 
+	CHECK(is_port);
 	rig->listening += on ? 1 : -1;
 	rig->port = port;
 }
@@ -83,8 +85,8 @@ static void reset(struct rig *rig)
 	rig->served = rig->messages = rig->listening = rig->port = 0;
 	memset(rig->memory.bytes, 0, rig->memory.size);
 	pci_init(&rig->pci);
-	virtio_init(&rig->virtio, &config);
-	virtio_init(&rig->other, &config);
+	virtio_pci_init(&rig->virtio, &config);
+	virtio_pci_init(&rig->other, &config);
 	CHECK(pci_add(&rig->pci, &rig->virtio.pci) && pci_add(&rig->pci, &rig->other.pci));
 }
 

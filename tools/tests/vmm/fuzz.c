@@ -20,6 +20,8 @@
 #include "options.h"
 #include "rng.h"
 #include "sum.h"
+#include "virtio_mmio.h"
+#include "virtio_pci.h"
 
 #define RING_MEMORY	0x8000
 #define FILE_MEMORY	(16UL << 20)
@@ -110,8 +112,14 @@ static void no_message(void *ctx __attribute__((unused)), uint64_t address __att
 {
 }
 
-static void no_listener(void *ctx __attribute__((unused)), uint16_t port __attribute__((unused)),
-			int kick __attribute__((unused)), bool on __attribute__((unused)))
+static void no_line(void *ctx __attribute__((unused)), unsigned int pin __attribute__((unused)),
+		    bool high __attribute__((unused)))
+{
+}
+
+static void no_listener(void *ctx __attribute__((unused)), bool port __attribute__((unused)),
+			uint64_t at __attribute__((unused)), int kick __attribute__((unused)),
+			bool on __attribute__((unused)))
 {
 }
 
@@ -130,7 +138,7 @@ static void no_room(void *ctx __attribute__((unused)))
 
 struct machine {
 	struct pci pci;
-	struct virtio devices[3];
+	struct virtio devices[4];	/* the last in memory */
 	struct hvc hvc;
 	struct memory memory;
 };
@@ -150,7 +158,10 @@ static void access_bus(struct machine *machine, uint8_t how, uint16_t at, uint64
 	case 1:
 		pci_port(&machine->pci, at, write, bytes, 1 << (how >> 5 & 3) % 3);
 		break;
-	case 2: case 3:
+	case 3:
+		virtio_mmio_access(&machine->devices[3], at % VIRTIO_MMIO_SIZE, write, bytes, 1 << (how >> 5 & 3));
+		break;
+	case 2:
 		pci_mmio(&machine->pci, BAR + at % 0xc000, write, bytes, 1 << (how >> 5 & 3));
 		break;
 	case 4: case 5:
@@ -160,7 +171,7 @@ static void access_bus(struct machine *machine, uint8_t how, uint16_t at, uint64
 		hvc_receive(&machine->hvc, bytes, sizeof(value));
 		break;
 	default:
-		for (unsigned int i = 0; i < 3; i++)
+		for (unsigned int i = 0; i < 4; i++)
 			virtio_serve(&machine->devices[i], &stop);
 	}
 }
@@ -168,7 +179,7 @@ static void access_bus(struct machine *machine, uint8_t how, uint16_t at, uint64
 /* Accesses of a guest to its memory and to the bus: how, where, value */
 static void fuzz_bus(struct input *input)
 {
-	static const struct virtio_host host = { .message = no_message, .listen = no_listener };
+	static const struct virtio_host host = { .message = no_message, .line = no_line, .listen = no_listener };
 	static const struct hvc_host hvc_host = { .output = no_output, .room = no_room };
 	struct disk image = { .fd = memfd_create("disk", 0), .sectors = IMAGE / 512, .block = 512 };
 	struct machine machine = { 0 };
@@ -182,16 +193,18 @@ static void fuzz_bus(struct input *input)
 	make_memory(&machine.memory, RING_MEMORY);
 	pci_init(&machine.pci);
 	disk_describe(&image, &config);
-	virtio_init(&machine.devices[0], &config);
+	virtio_pci_init(&machine.devices[0], &config);
 	rng_describe(&config);
-	virtio_init(&machine.devices[1], &config);
+	virtio_pci_init(&machine.devices[1], &config);
 	hvc_init(&machine.hvc, &hvc_host, NULL);
 	hvc_describe(&machine.hvc, &config);
-	virtio_init(&machine.devices[2], &config);
+	virtio_pci_init(&machine.devices[2], &config);
 	for (unsigned int i = 0; i < 3; i++) {
 		expect(pci_add(&machine.pci, &machine.devices[i].pci));
 		access_bus(&machine, 0xa0 | (i + 1) << 3, 4, 7);
 	}
+	disk_describe(&image, &config);
+	virtio_mmio_init(&machine.devices[3], &config, 0);
 	while (input->size) {
 		take(input, &how, sizeof(how));
 		take(input, &at, sizeof(at));

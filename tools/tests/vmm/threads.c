@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "unit.h"
-#include "virtio.h"
+#include "virtio_pci.h"
 
 #define MEMORY		0x10000
 #define TABLE		0x1000
@@ -64,8 +64,9 @@ static void nothing(void *ctx __attribute__((unused)), uint64_t address __attrib
 {
 }
 
-static void listening(void *ctx __attribute__((unused)), uint16_t port __attribute__((unused)),
-		      int kick __attribute__((unused)), bool on __attribute__((unused)))
+static void listening(void *ctx __attribute__((unused)), bool port __attribute__((unused)),
+		      uint64_t at __attribute__((unused)), int kick __attribute__((unused)),
+		      bool on __attribute__((unused)))
 {
 }
 
@@ -192,8 +193,8 @@ void test_threads(void)
 	sem_init(&rig.begun, 0, 0);
 	sem_init(&rig.go, 0, 0);
 	pci_init(&rig.pci);
-	virtio_init(&rig.virtio, &config);
-	virtio_init(&rig.other, &config);
+	virtio_pci_init(&rig.virtio, &config);
+	virtio_pci_init(&rig.other, &config);
 	CHECK(pci_add(&rig.pci, &rig.virtio.pci) && pci_add(&rig.pci, &rig.other.pci));
 	show_bars(&rig, 1);
 	show_bars(&rig, 2);

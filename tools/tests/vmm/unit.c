@@ -94,6 +94,7 @@ int main(void)
 	test_bus();
 	test_disks();
 	test_hvcs();
+	test_mmio();
 	test_threads();
 	printf("%u checks, %u failures\n", checks, failures);
 	return failures != 0;

@@ -15,6 +15,7 @@ void test_devices(void);
 void test_disks(void);
 void test_hvcs(void);
 void test_images(void);
+void test_mmio(void);
 void test_queues(void);
 void test_threads(void);
 
