@@ -27,7 +27,7 @@ COUNTS = (1, 100, 1000)
 def measure(where, model="broadwell_ult", built=None, scale=True):
     """Boot and measure, the series' kernel or another; return {"machine": {...}, "metrics": {...}}: bench.json."""
     machine.need("bochs")
-    alone, with_library = _programs()
+    alone, with_library = programs()
     built = built or kernel.build("host")
     # One processor: with two, the ticks of both are counted. Memory for 1,000 VMs of KVM's.
     target = machine.Machine(kind="bochs", cpus=1, model=model, memory=512)
@@ -45,7 +45,7 @@ def measure(where, model="broadwell_ult", built=None, scale=True):
     return {"machine": describe(target, kind, built), "metrics": metrics}
 
 
-def _programs():
+def programs():
     """Build the programs; return the static one, and what the one with liblikex needs, itself first."""
     packages.need("tools", "libzydis-dev")
     with lock(BUILD / "tools" / "lib.lock"):

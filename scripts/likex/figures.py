@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """The benchmark's figures in the documents: the rows of tables that they stand in."""
 
+import json
 import re
 
 from . import bench
 from .base import TOP, write
 
 DOCUMENTS = (TOP / "README.md", TOP / "Documentation" / "benchmark.md")
+# The ratios that a change must not make worse.
+BASELINE = TOP / "Documentation" / "benchmark.json"
+# How much worse is more than another compiler's doing.
+MARGIN = 1.03
 # A row of Documentation/benchmark.md for each; `scale_STEP` has rows in a table of its own.
 METRICS = ("create_first_exit", "create_next_exit", "create_new_process", "first_run", "slot_add", "slot_delete", "close",
            "pio_roundtrip", "pio_string", "mmio_roundtrip", "cpuid_exit", "cpuid_exit_full_first", "cpuid_exit_full_last",
@@ -64,8 +69,21 @@ def rows(text, metrics):
     return found
 
 
+def ratios(result):
+    """Return the ratio of each metric that has one."""
+    return {name: entry["ratio"] for name, entry in result["metrics"].items() if entry["ratio"] is not None}
+
+
+def worse(before, after):
+    """Return a line for each ratio of before that is missing after, or is worse by more than the margin."""
+    lines = [f"{name}: {after[name]:.4f}, {ratio:.4f} before" for name, ratio in before.items()
+             if name in after and after[name] > ratio * MARGIN + 0.00005]
+    return lines + [f"{name} is missing" for name in before if name not in after]
+
+
 def bring_up_to_date(result):
-    """Write what was measured into the documents."""
+    """Write what was measured into the documents, and as what later measurements are held to."""
+    write(BASELINE, json.dumps(ratios(result), indent=0) + "\n")
     for path in DOCUMENTS:
         text = path.read_text()
         for line, _, shown, measured in rows(text, result["metrics"]):

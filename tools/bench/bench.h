@@ -55,10 +55,21 @@ long median(long *values, size_t count);
  */
 struct cost middle_cost(const struct cost *costs, size_t count);
 
-/* Print a metric's line. */
+/* Count cycles of the TSC from now on, on a real host. */
+void measure_on_host(void);
+
+/* Report a metric. */
 void print_ticks(const char *name, long ticks);
-/* Print the middle of the costs, and how often the thread slept. */
+/* Report the middle of the costs, and how often the thread slept. */
 void print_cost(const char *name, const struct cost *costs, size_t count);
+
+/* report.c */
+
+/* Print a metric's line; or keep it, if there are rounds. */
+void report(const char *name, const char *unit, long value);
+/* Keep the metrics of so many rounds; print what is known of them. */
+void report_rounds(size_t count);
+void report_json(const struct bench *b);
 
 /* The number after a word in a file of /proc; the sum, if several lines begin with it. */
 long sum_of(const char *path, const char *word);

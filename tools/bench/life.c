@@ -95,5 +95,5 @@ void measure_lapic(const struct bench *b)
 	for (int i = 0; i < LIVES; i++)
 		live(&with, i, &whole[i], &run, &end);
 	print_cost("lapic_create_first_exit", whole, LIVES);
-	printf("lapic_vm_bytes bytes %ld\n", vm_bytes(&with));
+	report("lapic_vm_bytes", "bytes", vm_bytes(&with));
 }

@@ -9,8 +9,12 @@
  * times that it gave up the processor.
  *
  * Prints a line for each metric: its name, unit and value.
+ *
+ * With --host it measures a real host: cycles of the TSC, in many rounds, of which it
+ * prints medians and quartiles.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,10 +91,12 @@ static void allow_descriptors(void)
 
 static int usage(FILE *to, int status)
 {
-	fprintf(to, "usage: likex-bench DEVICE [FAMILY...]\n\n"
+	fprintf(to, "usage: likex-bench [--host [--rounds N]] DEVICE [FAMILY...]\n\n"
 		"Measure the life of a small VM on DEVICE (/dev/kvm, /dev/likex): a line\n"
-		"for each metric, with name, unit (ticks, bytes, count) and value. Of all\n"
-		"families, or these:\n\n");
+		"for each metric, with name, unit (ticks, bytes, count) and value.\n\n"
+		"  --host      on a real host: cycles of the TSC in N rounds (21), on one processor;\n"
+		"              median and quartiles of each metric, as JSON\n\n"
+		"Of all families (--host: without ipi, scale), or these:\n\n");
 	for (size_t i = 0; i < FAMILIES; i++)
 		fprintf(to, "  %-8s %s\n", families[i].name, families[i].what);
 	return status;
@@ -114,28 +120,90 @@ static bool known(const char *name)
 	return false;
 }
 
+#define ROUNDS		21
+#define MOST_ROUNDS	10000
+
+struct options {
+	bool	host;
+	long	rounds;
+	char	**rest;		/* DEVICE and families */
+};
+
+/* Return false for a wrong call. */
+static bool parse(struct options *o, char **argv)
+{
+	char *end;
+
+	for (argv++; *argv && !strncmp(*argv, "--", 2); argv++) {
+		if (!strcmp(*argv, "--host")) {
+			o->host = true;
+		} else if (!strcmp(*argv, "--rounds") && argv[1]) {
+			o->rounds = strtol(*++argv, &end, 10);
+			if (*end || o->rounds < 1 || o->rounds > MOST_ROUNDS)
+				return false;
+		} else {
+			return false;
+		}
+	}
+	o->rest = argv;
+	if (!*argv || **argv == '-' || (o->rounds && !o->host))
+		return false;
+	for (argv++; *argv; argv++)
+		if (!known(*argv) || (o->host && !strcmp(*argv, "ipi")))
+			return false;
+	return true;
+}
+
+/* The TSCs of two processors differ, and so may their speeds. */
+static void stay_here(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		die("sched_setaffinity", -errno);
+}
+
+/* One round. On a real host "ipi" lacks a second processor, and "scale" is long: name it. */
+static void measure(const struct bench *b, const struct options *o)
+{
+	for (size_t i = 0; i < FAMILIES; i++) {
+		bool left_out = o->host && !o->rest[1] && (families[i].measure == measure_ipi ||
+							   families[i].measure == measure_scale);
+
+		if (asked(families[i].name, o->rest + 1) && !left_out)
+			families[i].measure(b);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct bench b = { .memory_size = (1 + TOUCHED) * PAGE };
+	struct options o = {};
 	pid_t bystander;
 
 	if (argc == 2 && !strcmp(argv[1], "--help"))
 		return usage(stdout, 0);
-	if (argc < 2 || argv[1][0] == '-')
+	if (!parse(&o, argv))
 		return usage(stderr, 2);
-	for (int i = 2; i < argc; i++)
-		if (!known(argv[i]))
-			return usage(stderr, 2);
-	b.device = argv[1];
+	b.device = o.rest[0];
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	allow_descriptors();
+	if (o.host) {
+		o.rounds = o.rounds ? o.rounds : ROUNDS;
+		stay_here();
+		measure_on_host();
+		report_rounds(o.rounds);
+	}
 	/* Before there is memory: pages shared with a child would have to be copied first. */
 	bystander = start_bystander(&b);
 	b.memory = guest_memory(b.memory_size);
 	calibrate(&b);
-	for (size_t i = 0; i < FAMILIES; i++)
-		if (asked(families[i].name, argv + 2))
-			families[i].measure(&b);
+	for (long round = 0; round < (o.host ? o.rounds : 1); round++)
+		measure(&b, &o);
+	if (o.host)
+		report_json(&b);
 	kill(bystander, SIGKILL);
 	waitpid(bystander, NULL, 0);
 	return 0;

@@ -81,5 +81,5 @@ long vm_bytes(const struct bench *b)
 
 void measure_memory(const struct bench *b)
 {
-	printf("vm_bytes bytes %ld\n", vm_bytes(b));
+	report("vm_bytes", "bytes", vm_bytes(b));
 }

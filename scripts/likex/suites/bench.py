@@ -5,7 +5,7 @@ import functools
 import json
 import xml.etree.ElementTree
 
-from .. import bench, chart, figures, kernel, series
+from .. import bench, chart, figures, image, kernel, machine, series
 from ..base import BUILD, RESULTS, TOP, capture
 from ..suite import test
 
@@ -143,6 +143,38 @@ def up_to_date(t):
                      ("add, delete a memory slot", ["0.50, 0.1"], ["0.50, 0.50"])], rows)
     near = [_near(*pair) for pair in (("2,200", "2,000"), ("2,201", "2,000"), ("0.02", "0.03"), ("0.02", "0.04"), ("-", "-"))]
     t.check(near == [True, False, True, False, True], near)
+
+
+@test("bench.held")
+def held(t):
+    """No ratio to KVM is more than 3% worse than in Documentation/benchmark.json."""
+    before = json.loads(figures.BASELINE.read_text())
+    worse = figures.worse(before, figures.ratios(_measured()))
+    t.check(not worse, "; ".join(worse) + "; if that is meant, run scripts/bench --document and say why")
+    t.note(f"{len(before)} ratios held")
+    t.check(figures.worse({"a": 0.1, "b": 0.1, "c": 0.1}, {"a": 0.103, "b": 0.1032}) ==
+            ["b: 0.1032, 0.1000 before", "c is missing"], "a ratio that is worse, or missing, is not seen")
+
+
+@test("bench.host")
+def host(t):
+    """likex-bench --host counts cycles in rounds, and prints medians and quartiles as JSON. (Its logic; no figure is kept.)"""
+    alone, _ = bench.programs()
+    outcome = machine.boot(machine.Machine(kind="bochs", memory=512), kernel.build("host"), image.base(kernel.build("host"), [alone]),
+                           [machine.Step("load", ["modprobe", "likex"]),
+                            machine.Step("host", [f"/tests/{alone.name}", "--host", "--rounds", "5", "/dev/likex", "life", "exits", "memory"]),
+                            machine.Step("wrong", ["sh", "-c", f"/tests/{alone.name} --rounds 5 /dev/likex; [ $? = 2 ] && "
+                                                               f"/tests/{alone.name} --host /dev/likex ipi; [ $? = 2 ]"])],
+                           BUILD / "run" / "bench-host", limit=200).require_done()
+    t.check(outcome.step("host").status == 0, outcome.step("host").err.decode(errors="replace"))
+    t.check(outcome.step("wrong").status == 0, "a wrong call is not refused with 2")
+    found = json.loads(outcome.step("host").text)
+    t.check(found["device"] == "/dev/likex" and found["rounds"] == 5 and found["tsc_mhz"] > 1 and found["processor"], found)
+    for name, unit in (("create_first_exit", "cycles"), ("close_sleeps", "count"), ("pio_roundtrip", "cycles"), ("vm_bytes", "bytes")):
+        t.check(found["metrics"].get(name, {}).get("unit") == unit, f"{name}: {found['metrics'].get(name)}")
+    for name, one in found["metrics"].items():
+        t.check(one["low"] <= one["median"] <= one["high"], f"{name}: {one}")
+    t.check(found["metrics"]["create_first_exit"]["median"] > 10_000, found["metrics"]["create_first_exit"])
 
 
 @test("bench.unpatched", exhaustive=True)
