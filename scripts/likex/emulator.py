@@ -20,11 +20,13 @@ CONFIGURE = """--enable-vmx=2 --enable-svm --enable-smp --enable-x86-64 --enable
 
 # Faults of this version, mended; the packaged one has them.
 PATCH = TOP / "tools" / "machine" / "bochs.patch"
+# For profiles: a slower build that counts instructions.
+PROFILE = (["--enable-instrumentation"], TOP / "tools" / "machine" / "profile.patch")
 
 
-def _build_id():
+def _build_id(options, patches):
     """Return what tells one build from another of the same version."""
-    return digest(*CONFIGURE, PATCH)
+    return digest(*CONFIGURE, *options, *patches)
 
 
 def packaged():
@@ -37,10 +39,16 @@ class Unavailable(Fail):
     """The fast Bochs cannot be built here: its source or a tool is missing."""
 
 
-def built():
-    """Return the Bochs built here, building it if need be; raise Unavailable where it cannot be."""
+def built(options=(), *more):
+    """Return the Bochs built here, building it if need be; raise Unavailable where it cannot be.
+
+    options: for configure, beside the usual ones; more: patches, after the usual one.
+    """
+    patches = (PATCH, *more)
+    name = _build_id(options, patches)
+
     def ready():
-        return max(cache().glob(f"bochs/*-{_build_id()}/bochs"), default=None)
+        return max(cache().glob(f"bochs/*-{name}/bochs"), default=None)
     if not ready():
         with lock(cache() / "bochs" / "lock"), tempfile.TemporaryDirectory(dir=cache() / "bochs") as scratch:
             # Another run may have built it while this one waited.
@@ -51,7 +59,7 @@ def built():
                 except (Fail, OSError) as error:
                     raise Unavailable(f"the fast Bochs cannot be built here: {error}") from error
                 # That it does not compile, or that our patch does not apply, is a fault, and no reason to do without.
-                _build(pathlib.Path(scratch), archive, cache() / "bochs" / f"{version}-{_build_id()}")
+                _build(pathlib.Path(scratch), archive, cache() / "bochs" / f"{version}-{name}", options, patches)
     return ready()
 
 
@@ -66,6 +74,11 @@ def find(fast=True):
     except Unavailable as error:
         say(f"    {error}\n    taking Debian's")
         return packaged(), False
+
+
+def profiler():
+    """Return the Bochs that counts the host's instructions between marks of the benchmark, building it if need be."""
+    return built(*PROFILE)
 
 
 def called(kind):
@@ -102,13 +115,14 @@ def _fetch(scratch):
     raise Fail("apt has no archive to take the source package from")
 
 
-def _build(scratch, archive, home):
+def _build(scratch, archive, home, options, patches):
     log, env = LOGS / "bochs.log", {"CFLAGS": "-O2", "CXXFLAGS": "-O2"}
     logged("unpack", ["tar", "-xf", archive], log, cwd=scratch, append=True)
     tree = next(path for path in scratch.iterdir() if (path / "configure").exists())
-    logged("patch", ["patch", "-p1", "-i", PATCH], log, cwd=tree, append=True)
+    for patch in patches:
+        logged("patch", ["patch", "-p1", "-i", patch], log, cwd=tree, append=True)
     with step("building Bochs (two to four minutes, once)"):
-        logged("configure Bochs", ["./configure", *CONFIGURE], log, cwd=tree, env=env, append=True)
+        logged("configure Bochs", ["./configure", *CONFIGURE, *options], log, cwd=tree, env=env, append=True)
         logged("make Bochs", ["make", f"-j{os.cpu_count()}", "bochs"], log, cwd=tree, env=env, append=True)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy2(tree / "bochs", home / "bochs.new")

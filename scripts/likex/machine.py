@@ -72,6 +72,7 @@ class Machine:
     memory: int = 256
     ips: int = 20_000_000
     quantum: int = 32
+    profile: bool = False       # in a Bochs that writes the file `profile`, see profile.py
 
 
 @dataclasses.dataclass
@@ -313,7 +314,7 @@ def recall(text, steps):
 
 
 def _bochs(machine, kernel, where, append, terminal):
-    program, fast = emulator.find(fast=machine.kind == "bochs")
+    program, fast = (emulator.profiler(), True) if machine.profile else emulator.find(fast=machine.kind == "bochs")
     if machine.model == "arrow_lake" and not fast:
         raise Fail("the model arrow_lake is not in Debian's Bochs 2.7")
     _iso(machine, kernel, where, append)
@@ -326,6 +327,8 @@ def _bochs(machine, kernel, where, append, terminal):
         sync="slowdown" if terminal else "none",
         serial_mode="term" if terminal else "file", serial=terminal or "console"))
     command = [program, "-q", "-f", "bochsrc"]
+    if machine.profile:
+        command = ["env", f"LIKEX_PROFILE={where / 'profile'}", *command]
     if not fast:
         # Debian's has the debugger built in, which waits for a word to begin.
         (where / "go").write_text("c\n")

@@ -58,6 +58,26 @@ struct cost middle_cost(const struct cost *costs, size_t count);
 /* Count cycles of the TSC from now on, on a real host. */
 void measure_on_host(void);
 
+/*
+ * For scripts/bench --profile: the emulator counts the host's instructions from mark() to
+ * mark_end(), if @metric is the one that profile() names. So many operations lie between.
+ */
+void profile(const char *metric);
+extern const char *profiled;
+void mark_if(const char *metric, long operations);
+
+/* Two instructions where nothing is profiled: they lie within what is measured. */
+static inline void mark(const char *metric, long operations)
+{
+	if (profiled)
+		mark_if(metric, operations);
+}
+
+static inline void mark_end(const char *metric)
+{
+	mark(metric, 0);
+}
+
 /* Report a metric. */
 void print_ticks(const char *name, long ticks);
 /* Report the middle of the costs, and how often the thread slept. */

@@ -32,6 +32,7 @@ static void measure_roundtrip(struct vm *vm, const char *name, unsigned int at)
 	long ticks[ROUNDTRIPS], empty[ROUNDTRIPS];
 
 	need("KVM_SET_REGS", ioctl(vm->vcpu, KVM_SET_REGS, &regs) ? -errno : 0);
+	mark(name, ROUNDTRIPS);
 	for (int i = 0; i < ROUNDTRIPS; i++) {
 		unsigned long start = __rdtsc();
 
@@ -40,6 +41,7 @@ static void measure_roundtrip(struct vm *vm, const char *name, unsigned int at)
 		run_to(vm, KVM_EXIT_IO);
 		ticks[i] = __rdtsc() - start;
 	}
+	mark_end(name);
 	print_ticks(name, median(ticks, ROUNDTRIPS) - median(empty, ROUNDTRIPS));
 }
 
@@ -48,8 +50,20 @@ static long run_loop(const struct bench *b, struct vm *vm, unsigned int at)
 	return run_program(b, vm, (struct kvm_regs){ .rip = at, .rsi = LOOPS });
 }
 
+/* The exit of a loop's instruction; @empty: ticks of a loop without it */
+static void measure_loop(const struct bench *b, struct vm *vm, const char *name,
+			 unsigned int at, long empty)
+{
+	long ticks;
+
+	mark(name, LOOPS);
+	ticks = run_loop(b, vm, at);
+	mark_end(name);
+	print_ticks(name, (ticks - empty) / LOOPS);
+}
+
 /* Fault in pages of a new VM; a second run over the same pages has no faults. */
-static struct cost fault_cost(const struct bench *b, const struct faults *f)
+static struct cost fault_cost(const struct bench *b, const char *name, const struct faults *f)
 {
 	struct kvm_regs touch = {
 		.rip = AT_TOUCH, .rax = f->step * SEGMENT, .rbx = f->step * SEGMENT, .rcx = f->nr,
@@ -59,7 +73,9 @@ static struct cost fault_cost(const struct bench *b, const struct faults *f)
 
 	need(b->device, try_create(b, &vm, f->memory, f->size));
 	run_to(&vm, KVM_EXIT_HLT);
+	mark(name, f->nr);
 	ticks = run_program(b, &vm, touch);
+	mark_end(name);
 	ticks -= run_program(b, &vm, touch);
 	vm_destroy(&vm);
 	return (struct cost){ .ticks = ticks };
@@ -72,7 +88,7 @@ static void measure_faults(const struct bench *b, const char *name, const struct
 
 	for (int i = 0; i < FAULT_ROUNDS; i++) {
 		shift_phase(i);
-		rounds[i] = fault_cost(b, f);
+		rounds[i] = fault_cost(b, name, f);
 	}
 	print_ticks(name, middle_cost(rounds, FAULT_ROUNDS).ticks / f->nr);
 }
@@ -105,10 +121,10 @@ void measure_exits(const struct bench *b)
 	run_to(&vm, KVM_EXIT_IO);
 	empty = run_loop(b, &vm, AT_EMPTY);
 	empty = run_loop(b, &vm, AT_EMPTY);
-	print_ticks("cpuid_exit", (run_loop(b, &vm, AT_CPUID) - empty) / LOOPS);
-	print_ticks("msr_exit", (run_loop(b, &vm, AT_MSR) - empty) / LOOPS);
-	print_ticks("msr_write_exit", (run_loop(b, &vm, AT_MSR_WRITE) - empty) / LOOPS);
-	print_ticks("vmcall", (run_loop(b, &vm, AT_VMCALL) - empty) / LOOPS);
+	measure_loop(b, &vm, "cpuid_exit", AT_CPUID, empty);
+	measure_loop(b, &vm, "msr_exit", AT_MSR, empty);
+	measure_loop(b, &vm, "msr_write_exit", AT_MSR_WRITE, empty);
+	measure_loop(b, &vm, "vmcall", AT_VMCALL, empty);
 	vm_destroy(&vm);
 	measure_single_faults(b);
 	measure_faults(b, "fault_around_4k", &(struct faults){

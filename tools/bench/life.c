@@ -12,21 +12,27 @@
 
 #define LIVES	21	/* VMs made one after the other; their middle counts */
 
-static void live(const struct bench *b, int round, struct cost *whole, struct cost *run,
-		 struct cost *end)
+static void live(const struct bench *b, const char *metric, int round, struct cost *whole,
+		 struct cost *run, struct cost *end)
 {
 	struct cost start = begin(), at;
 	struct vm vm;
 
+	mark(metric, 1);
 	create(b, &vm, PAGE);
 	at = begin();
+	mark("first_run", 1);
 	run_first(b, &vm);
+	mark_end("first_run");
 	*run = spent(b, at);
+	mark_end(metric);
 	*whole = spent(b, start);
 	/* The clock was read once more in between. */
 	whole->ticks -= b->clock_ticks;
 	at = begin();
+	mark("close", 1);
 	vm_destroy(&vm);
+	mark_end("close");
 	*end = spent(b, at);
 	shift_phase(round);
 }
@@ -45,7 +51,7 @@ static struct cost first_life(const struct bench *b, int round)
 	if (!child) {
 		/* A page that is shared with the parent would be copied within the life. */
 		*(volatile unsigned char *)b->memory = *b->memory;
-		live(b, round, &whole, &run, &end);
+		live(b, "create_new_process", round, &whole, &run, &end);
 		_exit(write(ends[1], &whole, sizeof(whole)) != sizeof(whole));
 	}
 	close(ends[1]);
@@ -62,7 +68,7 @@ void measure_life(const struct bench *b)
 	struct vm other;
 
 	for (int i = 0; i < LIVES; i++)
-		live(b, i, &whole[i], &run[i], &end[i]);
+		live(b, "create_first_exit", i, &whole[i], &run[i], &end[i]);
 	print_cost("create_first_exit", whole, LIVES);
 	print_cost("first_run", run, LIVES);
 	print_cost("close", end, LIVES);
@@ -70,7 +76,7 @@ void measure_life(const struct bench *b)
 	create(b, &other, PAGE);
 	run_to(&other, KVM_EXIT_HLT);
 	for (int i = 0; i < LIVES; i++)
-		live(b, i, &whole[i], &run[i], &end[i]);
+		live(b, "create_next_exit", i, &whole[i], &run[i], &end[i]);
 	print_cost("create_next_exit", whole, LIVES);
 	vm_destroy(&other);
 }
@@ -93,7 +99,7 @@ void measure_lapic(const struct bench *b)
 
 	with.lapic = true;
 	for (int i = 0; i < LIVES; i++)
-		live(&with, i, &whole[i], &run, &end);
+		live(&with, "lapic_create_first_exit", i, &whole[i], &run, &end);
 	print_cost("lapic_create_first_exit", whole, LIVES);
 	report("lapic_vm_bytes", "bytes", vm_bytes(&with));
 }

@@ -91,11 +91,12 @@ static void allow_descriptors(void)
 
 static int usage(FILE *to, int status)
 {
-	fprintf(to, "usage: likex-bench [--host [--rounds N]] DEVICE [FAMILY...]\n\n"
+	fprintf(to, "usage: likex-bench [--host [--rounds N] | --profile METRIC] DEVICE [FAMILY...]\n\n"
 		"Measure the life of a small VM on DEVICE (/dev/kvm, /dev/likex): a line\n"
 		"for each metric, with name, unit (ticks, bytes, count) and value.\n\n"
 		"  --host      on a real host: cycles of the TSC in N rounds (21), on one processor;\n"
-		"              median and quartiles of each metric, as JSON\n\n"
+		"              median and quartiles of each metric, as JSON\n"
+		"  --profile   mark where METRIC is measured, for scripts/bench --profile\n\n"
 		"Of all families (--host: without ipi, scale), or these:\n\n");
 	for (size_t i = 0; i < FAMILIES; i++)
 		fprintf(to, "  %-8s %s\n", families[i].name, families[i].what);
@@ -125,6 +126,7 @@ static bool known(const char *name)
 
 struct options {
 	bool	host;
+	char	*profile;
 	long	rounds;
 	char	**rest;		/* DEVICE and families */
 };
@@ -141,12 +143,14 @@ static bool parse(struct options *o, char **argv)
 			o->rounds = strtol(*++argv, &end, 10);
 			if (*end || o->rounds < 1 || o->rounds > MOST_ROUNDS)
 				return false;
+		} else if (!strcmp(*argv, "--profile") && argv[1]) {
+			o->profile = *++argv;
 		} else {
 			return false;
 		}
 	}
 	o->rest = argv;
-	if (!*argv || **argv == '-' || (o->rounds && !o->host))
+	if (!*argv || **argv == '-' || (o->rounds && !o->host) || (o->profile && o->host))
 		return false;
 	for (argv++; *argv; argv++)
 		if (!known(*argv) || (o->host && !strcmp(*argv, "ipi")))
@@ -188,6 +192,7 @@ int main(int argc, char **argv)
 	if (!parse(&o, argv))
 		return usage(stderr, 2);
 	b.device = o.rest[0];
+	profile(o.profile);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	allow_descriptors();
 	if (o.host) {

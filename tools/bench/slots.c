@@ -16,10 +16,14 @@ void measure_slots(const struct bench *b)
 	for (int i = 0; i < ROUNDS; i++) {
 		struct cost start = begin();
 
+		mark("slot_add", 1);
 		need("slot_add", vm_set_slot(&vm, 1, 16 * PAGE, b->memory + PAGE, PAGE));
+		mark_end("slot_add");
 		add[i] = spent(b, start);
 		start = begin();
+		mark("slot_delete", 1);
 		need("slot_delete", vm_set_slot(&vm, 1, 16 * PAGE, b->memory + PAGE, 0));
+		mark_end("slot_delete");
 		delete[i] = spent(b, start);
 	}
 	print_cost("slot_add", add, ROUNDS);

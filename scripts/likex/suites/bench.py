@@ -5,7 +5,7 @@ import functools
 import json
 import xml.etree.ElementTree
 
-from .. import bench, chart, figures, image, kernel, machine, series
+from .. import bench, chart, figures, image, kernel, machine, profile, series
 from ..base import BUILD, RESULTS, TOP, capture
 from ..suite import test
 
@@ -175,6 +175,32 @@ def host(t):
     for name, one in found["metrics"].items():
         t.check(one["low"] <= one["median"] <= one["high"], f"{name}: {one}")
     t.check(found["metrics"]["create_first_exit"]["median"] > 10_000, found["metrics"]["create_first_exit"])
+
+
+@test("bench.profile-table")
+def profile_table(t):
+    """Instructions are counted for the function that they are in, an operation; the program's own are one row."""
+    found = profile.resolve("operations 10\nVMREAD 30\n0x0 20\n0x1004 50\n0x1010 10\n0x2000 100\n",
+                            "0000000000001000 T first\n0000000000001010 t second [likex]\n0000000000001800 d data\n"
+                            "0000000000002000 T last\n")
+    t.check(found.functions == [("last", 10), ("first", 5), (profile.PROGRAM, 2), ("second", 1)], found.functions)
+    t.check(found.special == {"VMREAD": 3} and found.total() == 18, found)
+    lines = profile.table("close", "likex", found, most=2).splitlines()
+    t.check(lines[0].startswith("close, likex: 18 ") and lines[3].split() == ["3.0", "(others)"] and lines[4] == "VMREAD 3.0", lines)
+
+
+@test("bench.profile", exhaustive=True)
+def profiles(t):
+    """scripts/bench --profile tells where the ticks of a CPUID exit go: into LiKeX's functions, with a VMREAD or more each."""
+    said = capture([TOP / "scripts" / "bench", "--profile", "cpuid_exit"])
+    likex = said.split("\n\n")[1]
+    t.check("cpuid_exit, kvm:" in said and "likex_cpuid_emulate" in likex, said)
+    total = float(likex.splitlines()[0].split()[2].replace(",", ""))
+    ticks = _measured()["metrics"]["cpuid_exit"]["likex"]
+    t.check(0.8 * ticks < total < 1.2 * ticks, f"{total} instructions, {ticks} ticks")
+    special = dict(zip(*[iter(likex.splitlines()[-1].split())] * 2, strict=True))
+    t.check(0.9 < float(special["VMENTER"]) < 1.1 and float(special["VMREAD"]) >= 1, special)
+    t.note(said)
 
 
 @test("bench.unpatched", exhaustive=True)
