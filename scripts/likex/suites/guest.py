@@ -6,6 +6,7 @@ its steps, and each test reports what became of its own: guest.* and some of
 host.* on the usual kernel, debug.* the same on the debug kernel.
 """
 
+import dataclasses
 import fnmatch
 import re
 
@@ -54,6 +55,8 @@ TESTS = {
                   {"mmu_pages": ["*.secretmem", "*.zero_page", "*.lazy_free", "*.neighbours", "*.protection"]}),
     "mmu.faults": ("The number of faults for pages that are there is as computed: one for 16 pages, one for each clean page.",
                    {"mmu_pages": ["*.fault_count"]}),
+    "mmu.tables": ("The number of page tables is as computed: they stay for their slot, and make room for a large page.",
+                   {"mmu_pages": ["*.tables", "*.large_again"]}),
     "guest.mmio": ("Reads, writes, fetches, page walks and events without a slot: the right exit for each.",
                    {"mmio": ["*"]}),
     "guest.two-vcpus": ("Two threads, two vCPUs, one counter.", {"vcpu": ["*.two_vcpus", "*.one_*"]}),
@@ -136,6 +139,10 @@ AVX512_PROGRAMS = ("cpu", "fpu", "clock")
 # One without APIC virtualization, FSGSBASE, INVPCID and PAUSE-loop exiting, and one that has all of them.
 LEAN, NEWEST = "corei7_sandy_bridge_2600k", "arrow_lake"
 
+# Another quantum interleaves the processors differently; with --exhaustive all of these, and the whole counts.
+QUANTA = (7, 32, 113, 250, 1000)
+PARALLEL, PARALLEL_SCALE = "mmu_parallel", 20
+
 # Without its tables in byte code, which the debug kernel interprets for a minute.
 APPEND = {"debug": "acpi=ht"}
 
@@ -164,7 +171,7 @@ def selftests(tree):
         logged("LiKeX's selftests", ["make", "-C", source, f"OUTPUT={out}", "-j2", "CC=ccache gcc", "USERCFLAGS=-Werror",
                                      "USERLDFLAGS=-s -Wl,--build-id=none",
                                      f"KHDR_INCLUDES=-isystem {headers}/usr/include"], log, env=env, append=True)
-    return [out / name for name in PROGRAMS + INTERRUPTS]
+    return [out / name for name in (*PROGRAMS, *INTERRUPTS, PARALLEL)]
 
 
 def marked(name, command, scale=1):
@@ -383,6 +390,21 @@ def lean(t):
 def newest(t):
     "All guests, with smaller counts, on a processor with TSC scaling, posted interrupts, and no Meltdown."
     _all_on(t, NEWEST)
+
+
+@test("mmu.parallel", lane="guest-parallel")
+def parallel(t):
+    "Four vCPUs on two processors over the same 64 MB, while threads protect, move and drop it and change slots: by several quantum values."
+    programs, built = [one for one in selftests(series.make()) if one.name == PARALLEL], kernel.build("host")
+    for quantum in QUANTA if t.exhaustive else QUANTA[:2]:
+        steps = [marked("load", ["modprobe", "likex"]),
+                 marked(PARALLEL, [f"/tests/{PARALLEL}"], 1 if t.exhaustive else PARALLEL_SCALE)]
+        target = dataclasses.replace(machine.for_kernel(built, cpus=2), quantum=quantum, memory=512)
+        outcome = t.boot_once(target, built, image.base(built, programs), steps, BUILD / "run" / f"parallel-{quantum}",
+                              limit=3600 if t.exhaustive else 300).require_done()
+        t.check(not outcome.reports(), f"quantum {quantum}: the kernel complains: " + "; ".join(outcome.reports()[:3]))
+        t.note(f"quantum {quantum}:")
+        chosen(t, outcome.step(PARALLEL), ["*.parallel"])
 
 
 @test("vcpu.fuzz-million", exhaustive=True, lane="fuzz")

@@ -88,7 +88,7 @@ def _verdict(t, console):
 @test("kunit.run")
 def all_suites(t):
     """kunit.py builds a kernel with LiKeX's tests, runs it, and every case passes."""
-    check(t, "likex", 235)
+    check(t, "likex", 237)
 
 
 @test("owner.kunit")
