@@ -11,7 +11,7 @@ DEVICES = {"kvm": "/dev/kvm", "likex": "/dev/likex"}
 # Suffix of a metric's name: kernel parameters of the boot that it is measured in.
 BOOTS = {"": "", "_nomit": "mitigations=off"}
 # Families of metrics that likex-bench measures; SCALE in the first boot only.
-FAMILIES = ("life", "slots", "exits", "cpuid", "memory", "lapic", "irq", "process")
+FAMILIES = ("life", "batched", "slots", "exits", "cpuid", "memory", "lapic", "irq", "process")
 # One that wants two processors, in a boot of its own.
 PAIR = "ipi"
 SCALE = "scale"

@@ -13,7 +13,8 @@ BASELINE = TOP / "Documentation" / "benchmark.json"
 # How much worse is more than another compiler's doing.
 MARGIN = 1.03
 # A row of Documentation/benchmark.md for each; `scale_STEP` has rows in a table of its own.
-METRICS = ("create_first_exit", "create_next_exit", "create_new_process", "first_run", "slot_add", "slot_delete", "close",
+METRICS = ("create_first_exit", "create_next_exit", "create_batched", "life_batched", "thread_life", "create_new_process",
+           "first_run", "slot_add", "slot_delete", "close",
            "pio_roundtrip", "pio_string", "mmio_roundtrip", "cpuid_exit", "cpuid_exit_full_first", "cpuid_exit_full_last",
            "cpuid_exit_full_absent", "msr_exit", "msr_write_exit", "vmcall", "ept_fault_4k",
            "fault_around_4k", "vm_bytes",

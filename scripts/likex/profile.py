@@ -10,6 +10,7 @@ from .base import Fail
 
 # Metrics that likex-bench marks, by the family that measures them.
 FAMILIES = {"life": ("create_first_exit", "create_next_exit", "first_run", "close"),
+            "batched": ("create_batched", "life_batched"),
             "slots": ("slot_add", "slot_delete"),
             "exits": ("pio_roundtrip", "pio_string", "cpuid_exit", "msr_exit", "msr_write_exit", "vmcall", "ept_fault_4k",
                       "fault_around_4k"),

@@ -132,6 +132,7 @@ struct kvm_cpuid2 *set_supported_cpuid(struct vm *vm);
 long vm_bytes(const struct bench *b);
 
 void measure_life(const struct bench *b);
+void measure_batched(const struct bench *b);
 void measure_process(const struct bench *b);
 void measure_lapic(const struct bench *b);
 void measure_irq(const struct bench *b);

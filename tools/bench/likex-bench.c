@@ -31,6 +31,7 @@ static const struct family {
 	void		(*measure)(const struct bench *b);
 } families[] = {
 	{ "life",	"a VM from open to its first exit and its end",		measure_life },
+	{ "batched",	"the same by one call, and a thread's life",		measure_batched },
 	{ "slots",	"a memory slot added and deleted",			measure_slots },
 	{ "exits",	"exits to user space, and handled in the kernel",	measure_exits },
 	{ "cpuid",	"CPUID with the supported leaves set",			measure_cpuid },

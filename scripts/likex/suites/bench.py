@@ -12,6 +12,8 @@ from ..suite import test
 WAITING = ("create_first_exit", "create_next_exit", "create_new_process", "slot_add", "slot_delete", "close")
 # The largest ratio that a metric may have.
 MOST = {"mmio_roundtrip": 0.50}
+# A VM's whole life by one call, against that of a thread.
+OF_A_THREAD = 0.75
 # Of the figures of the single descriptor: the most that KVM's three may cost.
 FACADE = {"create_first_exit": 1.10, "pio_roundtrip": 1.01, "cpuid_exit": 1.01}
 SCALE = [f"scale_{name}_{count}" for name in bench.STEPS for count in bench.COUNTS]
@@ -48,6 +50,8 @@ def all_there(t):
     for name, most in FACADE.items():
         native, facade = (result["metrics"][prefix + name]["likex"] for prefix in ("", "facade_"))
         t.check(native is None or facade <= most * native, f"facade_{name}: {facade} against {native}")
+    life, thread = (result["metrics"][name]["likex"] for name in ("life_batched", "thread_life"))
+    t.check(life is None or life <= OF_A_THREAD * thread, f"life_batched: {life}, and a thread {thread}")
     for name in SCALE:
         entry = result["metrics"].get(name)
         t.check(entry and entry["unit"] == "ticks", f"{name}: {entry}")

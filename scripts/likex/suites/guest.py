@@ -15,7 +15,7 @@ from ..base import BUILD, LOGS, lock, logged
 from ..suite import Failure, Skip, test
 from .machine import LEAKS
 
-PROGRAMS = ("life", "fds", "errors", "exits", "memory", "mmu", "mmu_pages", "process", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk",
+PROGRAMS = ("life", "create", "run_area", "fds", "errors", "exits", "memory", "mmu", "mmu_pages", "process", "mmio", "vcpu", "cpu", "fpu", "msr", "clock", "walk",
             "strings", "insns", "stats", "event", "debug", "save", "fuzz", "both", "compat", "ioeventfd", "irqfd", "host")
 
 # The tests of interrupts: see irq.py. On the debug kernel they run with the others.
@@ -32,6 +32,11 @@ TESTS = {
     "guest.many-opens": ("16 VMs at once, each of its own open; some go while others run.", {"life": ["*.many_opens"]}),
     "guest.kill": ("SIGKILL in the middle of 100 runs leaves no memory and no reference behind.",
                    {"life": ["*.sigkill"]}),
+    "life.batched": ("A VM by one call has the state of one by single calls, and runs; vCPUs that share a run area.",
+                     {"create": ["*.runs", "*.same_state", "list.one_vm", "list.race", "list.*eventfd*", "list.three_*"],
+                      "run_area": ["*"]}),
+    "life.errors": ("Each element of a list is wrong in turn: its errno, its index, and nothing is left of the VM.",
+                    {"create": ["list.bad_*", "list.no_*", "list.order", "list.wrong_*", "list.list_*", "list.failed_*", "list.too_long"]}),
     "guest.fds": ("Close against a running ioctl and by io_uring, mappings, fork, exec, descriptors over sockets.",
                   {"fds": ["*"]}),
     "guest.errors": ("A table of wrong calls: each has its errno, and the VM works after each.", {"errors": ["*"]}),
@@ -444,8 +449,8 @@ def debug_seeds(t):
 
 for _name, (_text, _of) in TESTS.items():
     _register(_name, "host", _text, _of)
-    # guest.exits and vcpu.exits are two.
-    _short = _name.replace(".", "-") if _name.startswith("vcpu.") else _name.split(".")[1]
+    # guest.errors and life.errors are two.
+    _short = _name.replace(".", "-") if _name.startswith(("vcpu.", "life.")) else _name.split(".")[1]
     _register(f"debug.{_short}", "debug", f"On the debug kernel, with smaller counts: {_text}", _of)
 
 

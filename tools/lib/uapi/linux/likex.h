@@ -36,6 +36,61 @@ struct likex_vcpu_ioctl {
  */
 #define LIKEX_VCPU_IOCTL	_IOWR(LIKEX_IOCTL_TYPE, 0x20, struct likex_vcpu_ioctl)
 
+/* likex_vcpu_ioctl.vcpu in an element of LIKEX_CREATE: the ioctl is for the VM */
+#define LIKEX_VM		(~0U)
+
+#define LIKEX_CREATE_MAX	4096
+
+/**
+ * struct likex_create - a VM with all its state
+ * @ops: address of an array of struct likex_vcpu_ioctl
+ * @nr: number of its elements, at most LIKEX_CREATE_MAX
+ * @failed: after an error: index of the element that failed; @nr: no element did
+ *
+ * The elements are executed in their order, on a VM that only this call can find. The
+ * session gets the VM when all have succeeded. After an error the session is empty as
+ * before, and nothing of the VM is left. An element is KVM_CREATE_VCPU, or another ioctl of
+ * VM or vCPU that sets something. KVM_SET_MSRS fails if not all MSRs are written.
+ */
+struct likex_create {
+	__u64 ops;
+	__u32 nr;
+	__u32 failed;
+};
+
+/*
+ * Errors: -EFAULT for a pointer that cannot be read; -E2BIG for too many elements; -EBUSY if
+ * the session has a VM; -ENOTTY for an element that is no such ioctl; -EINVAL for a vCPU
+ * that does not exist; -ENOMEM; -EINTR for a signal; and the errors of the elements.
+ */
+#define LIKEX_CREATE	_IOWR(LIKEX_IOCTL_TYPE, 0x22, struct likex_create)
+
+/**
+ * struct likex_create_vcpu - a vCPU that shares the run area of another one
+ * @id: id of the vCPU
+ * @run_fd: a session of the caller's process
+ * @run_id: id of a vCPU of that session's VM
+ * @reserved: 0
+ *
+ * Otherwise the ioctl is KVM_CREATE_VCPU. The run area is a page of the kernel's, filled
+ * with zeros by this call. A program that has it mapped needs no mapping for the new vCPU.
+ * The other vCPU may run at the same time, or end, but whatever both write into the page
+ * is mixed.
+ */
+struct likex_create_vcpu {
+	__u32 id;
+	__s32 run_fd;
+	__u32 run_id;
+	__u32 reserved;
+};
+
+/*
+ * Errors: those of KVM_CREATE_VCPU; -EFAULT for a pointer that cannot be read; -EBADF
+ * without a descriptor @run_fd; -EINVAL if it is no /dev/likex, has no such vCPU, or has
+ * no VM yet, and for another @reserved; -EIO if its VM is dead or of another process.
+ */
+#define LIKEX_CREATE_VCPU	_IOW(LIKEX_IOCTL_TYPE, 0x23, struct likex_create_vcpu)
+
 /* Bits of likex_lapic_access.flags */
 #define LIKEX_LAPIC_WRITE	(1 << 0)	/* in: a write, not a read */
 #define LIKEX_LAPIC_EOI		(1 << 1)	/* out: tell the IOAPIC the end of vector */
