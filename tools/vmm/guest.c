@@ -202,6 +202,8 @@ static int make_memory(struct guest *guest, struct boot_entry *entry)
 	struct boot boot = guest->boot;
 	const char *error;
 
+	if (!r && guest->populate)
+		r = memory_populate(&guest->memory);
 	if (r)
 		return complain(r, "memory");
 	boot.cpus = guest->nr_cpus;

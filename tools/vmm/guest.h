@@ -31,6 +31,7 @@ struct guest {
 	/* Set by the caller */
 	const char *node;
 	uint64_t memory_size;
+	bool populate;			/* take all memory at once */
 	unsigned int nr_cpus;
 	enum apic apic;
 	struct boot boot;

@@ -17,6 +17,11 @@ int memory_create(struct memory *memory, uint64_t size)
 	return 0;
 }
 
+int memory_populate(const struct memory *memory)
+{
+	return madvise(memory->bytes, memory->size, MADV_POPULATE_WRITE) ? -errno : 0;
+}
+
 void memory_destroy(struct memory *memory)
 {
 	if (memory->bytes)

@@ -25,6 +25,8 @@ struct memory_part {
 };
 
 int memory_create(struct memory *memory, uint64_t size);
+/* Have the host provide all of it now, not at the first use of each page. */
+int memory_populate(const struct memory *memory);
 void memory_destroy(struct memory *memory);
 
 /* Return the parts, one or two. */

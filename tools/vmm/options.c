@@ -25,6 +25,7 @@ static const char help[] =
 	"  --cmdline WORDS                command line of the kernel (console=ttyS0; hvc0 with --hvc)\n"
 	"  --cpus N                       vCPUs, 1 to 128 (1)\n"
 	"  --mem SIZE                     memory, such as 512M or 2G (128M)\n"
+	"  --populate                     take all memory from the host before the guest runs\n"
 	"  --disk FILE[,ro]               disk image; again for more disks, up to 16\n"
 	"  --rng                          random numbers from the host, by virtio\n"
 	"  --hvc                          a console by virtio, too (hvc0)\n"
@@ -81,6 +82,9 @@ static bool take(struct options *options, int option, const char *text)
 		return parse_count(text, 1, MPTABLE_CPUS, &options->cpus);
 	case 'm':
 		return take_memory(options, text);
+	case 'p':
+		options->populate = true;
+		return true;
 	case 'd':
 		return take_disk(options, text);
 	case 'r':
@@ -113,6 +117,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{ "cmdline", required_argument, NULL, 'l' },
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "mem", required_argument, NULL, 'm' },
+		{ "populate", no_argument, NULL, 'p' },
 		{ "disk", required_argument, NULL, 'd' },
 		{ "rng", no_argument, NULL, 'r' },
 		{ "hvc", no_argument, NULL, 'v' },

@@ -16,7 +16,7 @@ struct options {
 	unsigned int nr_disks;
 	uint64_t memory, cpus;
 	enum apic apic;
-	bool rng, hvc, mmio, no_reset;
+	bool populate, rng, hvc, mmio, no_reset;
 };
 
 /* Take the words from the command's name on. Return COMMAND_GOES_ON, or an exit status. */

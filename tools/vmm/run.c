@@ -190,6 +190,7 @@ static void describe(struct guest *guest, const struct options *options)
 {
 	*guest = (struct guest){
 		.node = options->node, .memory_size = options->memory, .nr_cpus = options->cpus,
+		.populate = options->populate,
 		.apic = options->apic, .rng = options->rng, .hvc = options->hvc, .mmio = options->mmio,
 		.boot = { .cmdline = options->cmdline, .ioapic = true, .acpi = true },
 	};

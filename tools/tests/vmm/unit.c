@@ -2,8 +2,10 @@
 /* Unit tests of the parts of likexvm that are without system calls of a hypervisor. */
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "memory.h"
 #include "parse.h"
@@ -59,6 +61,17 @@ static void test_parse(void)
 	CHECK(!parse_count("1 ", 1, 8, &value) && !parse_count("+1", 1, 8, &value));
 }
 
+static unsigned int pages_there(const struct memory *memory)
+{
+	unsigned char there[16] = { 0 };
+	unsigned int count = 0;
+
+	CHECK(!mincore(memory->bytes, memory->size, there));
+	for (unsigned int i = 0; i < sizeof(there); i++)
+		count += there[i] & 1;
+	return count;
+}
+
 static void test_memory(void)
 {
 	struct memory memory;
@@ -72,7 +85,11 @@ static void test_memory(void)
 	CHECK(!memory_at(&memory, 1, ~0ULL) && !memory_at(&memory, ~0ULL, 2));
 	CHECK(memory_write(&memory, 0x1000, "abc", 4) && !strcmp((char *)memory.bytes + 0x1000, "abc"));
 	CHECK(!memory_write(&memory, 0xfffe, "abc", 4));
+	CHECK(pages_there(&memory) == 1);
+	CHECK(!memory_populate(&memory) && pages_there(&memory) == 16);
+	CHECK(!strcmp((char *)memory.bytes + 0x1000, "abc"));
 	memory_destroy(&memory);
+	CHECK(memory_populate(&(struct memory){ .size = 0x1000 }) == -ENOMEM);
 
 	CHECK(!memory_create(&memory, MEMORY_HOLE + 0x2000));
 	CHECK(memory_parts(&memory, parts) == 2 && parts[1].gpa == MEMORY_HIGH);
