@@ -4,7 +4,7 @@
 import dataclasses
 import json
 
-from . import emulator, image, kernel, machine, packages
+from . import boots, emulator, image, kernel, machine, packages
 from .base import BUILD, Fail, LOGS, TOP, lock, logged, say, step
 
 DEVICES = {"kvm": "/dev/kvm", "likex": "/dev/likex"}
@@ -42,6 +42,11 @@ def measure(where, model="broadwell_ult", built=None, scale=True):
                          facade=f"/tests/{alone.name} {FACADE} {' '.join(FACADE_FAMILIES)}")
             _boot(dataclasses.replace(target, cpus=2), built, initrd, where.with_name(f"{where.name}{suffix}-pair"), append, suffix,
                   [f"/tests/{alone.name} {{device}} {PAIR}"], metrics)
+    if scale:
+        with step("measuring the boot of Linux"):
+            for name, found in boots.measure(target, built, where.with_name(f"{where.name}-linux"), DEVICES).items():
+                for metric, (unit, value) in found.items():
+                    _enter(metrics, metric, name, unit, value)
     return {"machine": describe(target, kind, built), "metrics": metrics}
 
 

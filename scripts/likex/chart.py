@@ -4,7 +4,7 @@
 import html
 import math
 
-from . import bench
+from . import bench, boots
 
 GREY, BLUE = "#ddd", "#2a6f97"
 
@@ -42,6 +42,22 @@ def picture(result):
             out.append(f'<rect x="{left}" y="{y + 3}" width="{entry["ratio"] * scale:.1f}" height="13" fill="{BLUE}"/>')
             said = f"{entry['ratio']:.2f} ({entry['likex']:,} of {entry['kvm']:,})"
         out.append(f'<text x="{left + max(scale, (entry["ratio"] or 0) * scale) + 8:.1f}" y="{y + 13}">{said}</text>')
+    return _end(out, result, height)
+
+
+def exits_picture(result):
+    """Return an SVG: two bars a reason, exits of a Linux guest while it boots, KVM's above LiKeX's."""
+    rows = [(reason, [result["metrics"][f"linux_exits_{reason}"][device] or 0 for device in bench.DEVICES]) for reason in boots.REASONS]
+    top, line, left, width = 56, 40, 160, 420
+    most, height = max(max(counts) for _, counts in rows), top + line * len(rows) + 34
+    out = _begin(left + width + 90, height, "Exits of a small Linux while it boots",
+                 f"by reason; {sum(row[1][0] for row in rows):,} on KVM, {sum(row[1][1] for row in rows):,} on LiKeX")
+    for number, (reason, counts) in enumerate(rows):
+        y = top + line * number
+        out.append(f'<text x="{left - 8}" y="{y + 22}" text-anchor="end">{boots.REASONS[reason][1]}</text>')
+        for count, colour, at in zip(counts, (GREY, BLUE), (y + 4, y + 18), strict=True):
+            out.append(f'<rect x="{left}" y="{at}" width="{count * width / most:.1f}" height="13" fill="{colour}"/>')
+            out.append(f'<text x="{left + count * width / most + 6:.1f}" y="{at + 11}" font-size="11">{count:,}</text>')
     return _end(out, result, height)
 
 

@@ -4,7 +4,7 @@
 import json
 import re
 
-from . import bench
+from . import bench, boots
 from .base import TOP, write
 
 DOCUMENTS = (TOP / "README.md", TOP / "Documentation" / "benchmark.md")
@@ -39,7 +39,7 @@ README = {
     "beside 1,000 others: create, close a VM": ("scale_create_1000", "scale_destroy_1000"),
     "beside 1,000 others: unmap a page, change a slot": ("scale_invalidate_1000", "scale_slot_1000"),
 }
-LABELS = (*METRICS, *(f"{bench.SCALE}_{name}" for name in bench.STEPS), *README)
+LABELS = (*METRICS, *boots.METRICS, *boots.EXITS, *(f"{bench.SCALE}_{name}" for name in bench.STEPS), *README)
 
 
 def cells(label, metrics):
@@ -52,6 +52,10 @@ def cells(label, metrics):
             entry = metrics[label + suffix]
             found += [bench.number(entry["kvm"]), bench.number(entry["likex"]), _ratio(entry)]
         return found
+    if label in (*boots.METRICS, *boots.EXITS):
+        # Not there on an emulator that does not count instructions
+        entry = metrics.get(label, {"kvm": None, "likex": None, "ratio": None})
+        return [bench.number(entry["kvm"]), bench.number(entry["likex"]), *([_ratio(entry)] if label in boots.METRICS else [])]
     return [bench.number(metrics[f"{label}_{count}"][device]) for device in bench.DEVICES for count in bench.COUNTS]
 
 
