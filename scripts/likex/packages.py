@@ -2,10 +2,13 @@
 """Debian packages: what each part of the work needs, and getting it."""
 
 import os
+import pathlib
+import re
 import subprocess
+import tempfile
 import time
 
-from .base import Fail, LOGS, cache, capture, lock, logged, say
+from .base import Fail, LOGS, cache, capture, lock, logged, say, step
 
 class Missing(Fail):
     """Packages that are not there, and may not be installed by this user."""
@@ -80,6 +83,34 @@ def _update():
             if "Could not get lock" not in str(error) or attempt == 9:
                 raise
             time.sleep(30)
+
+
+def unpacked(name):
+    """Return the folder of a package's files: downloaded, checked by apt, and unpacked, but not installed; kept in the cache."""
+    said = capture(["apt-get", "download", "--print-uris", name], check=False)
+    if not said.strip() and os.geteuid() == 0:
+        with lock(LOCK):
+            _update()
+        said = capture(["apt-get", "download", "--print-uris", name], check=False)
+    if not said.strip():
+        raise Missing(f"apt has no package {name}")
+    file = said.split()[1]
+    home = cache() / "packages"
+    with lock(home / "lock"), tempfile.TemporaryDirectory(dir=home) as scratch:
+        folder = home / file.removesuffix(".deb")
+        if not folder.exists():
+            with step(f"downloading {name}"):
+                logged("apt-get download", ["apt-get", "-o", "APT::Sandbox::User=root", "download", name], LOGS / "apt.log", cwd=scratch,
+                       append=True)
+            archive = next(pathlib.Path(scratch).glob("*.deb"))
+            capture(["dpkg-deb", "-x", archive, f"{scratch}/files"])
+            os.replace(f"{scratch}/files", folder)
+    return folder
+
+
+def depends(name):
+    """Return the packages that a package depends on, of its newest version that apt knows."""
+    return re.findall(r"^ *Depends: (\S+)", capture(["apt-cache", "depends", name], check=False), re.MULTILINE)
 
 
 def update_lists(stale=False):
