@@ -7,7 +7,7 @@ import os
 import pathlib
 import re
 
-from . import packages, series
+from . import foreign, packages, series
 from .base import BUILD, Fail, LOGS, TOP, cache, capture, digest, lock, logged, say, step, write
 
 CONFIGS = TOP / "configs"
@@ -106,10 +106,17 @@ def wanted(fragments, tree):
     return asked
 
 
+def _holds_likex(tree, fragments, symbols):
+    """Raise Fail if a kernel of a person's tree would be built without LiKeX, as if that were a success."""
+    if foreign.is_copy(tree) and "likex" in fragments and "CONFIG_LIKEX" not in symbols:
+        raise Fail(f"the kernel would be without LiKeX, so it is not built: {tree}")
+
+
 def configure(tree, out, fragments, log):
     """Lay fragments over allnoconfig; raise Fail if a kernel of the series did not take one, tell of it if another's."""
     out.mkdir(parents=True, exist_ok=True)
     asked = wanted(fragments, tree)
+    _holds_likex(tree, fragments, asked)
     write(out / ".wanted", "".join(f"{row}\n" for row in asked.values()))
     before = (out / ".config").read_bytes() if (out / ".config").exists() else None
     (LOGS / log).unlink(missing_ok=True)
@@ -120,9 +127,10 @@ def configure(tree, out, fragments, log):
     if refused:
         said = "the kernel's Kconfig did not take: " + " ".join(refused)
         # The user's own tree may be of another version, in which mitigations have other names.
-        if not series.foreign(tree):
+        if not foreign.is_copy(tree):
             raise Fail(said)
         say(f"    {said}")
+    _holds_likex(tree, fragments, values)
     return before != (out / ".config").read_bytes()
 
 

@@ -17,9 +17,9 @@ TREE = BUILD / "linux"
 BRANCH, BASE = "likex", "base"
 
 # A person's own git settings (signing, hooks) must not change what is written, or refuse it.
-_PLAIN = {"GIT_CONFIG_GLOBAL": "/dev/null"}
+PLAIN = {"GIT_CONFIG_GLOBAL": "/dev/null"}
 # The author and committer of commits that a script makes.
-NOBODY = {**_PLAIN, "GIT_AUTHOR_NAME": "LiKeX", "GIT_AUTHOR_EMAIL": "likex@localhost",
+NOBODY = {**PLAIN, "GIT_AUTHOR_NAME": "LiKeX", "GIT_AUTHOR_EMAIL": "likex@localhost",
           "GIT_COMMITTER_NAME": "LiKeX", "GIT_COMMITTER_EMAIL": "likex@localhost"}
 _FORMAT = ["--zero-commit", "-N", "--no-signature", "--full-index", "--no-renames", "--no-color",
            "--diff-algorithm=myers", "--src-prefix=a/", "--dst-prefix=b/", "--stat=72"]
@@ -35,7 +35,7 @@ def fingerprint():
     return digest((TOP / "series"), *[PATCHES / name for name in names()])
 
 
-def git(*words, tree=TREE, env=_PLAIN, **more):
+def git(*words, tree=TREE, env=PLAIN, **more):
     """Run git in a kernel tree and return what it printed."""
     return capture(["git", *words], cwd=tree, env=env, **more).rstrip("\n")
 
@@ -69,12 +69,12 @@ def _clone(where):
     where.parent.mkdir(parents=True, exist_ok=True)
     log = LOGS / "tree.log"
     with step(f"checking out the kernel source {version}"):
-        logged("git clone", ["git", "clone", "-q", "--shared", "--no-checkout", repository, where], log, env=_PLAIN)
+        logged("git clone", ["git", "clone", "-q", "--shared", "--no-checkout", repository, where], log, env=PLAIN)
         git("config", "gc.auto", "0", tree=where)
         git("config", "checkout.workers", "2", tree=where)
         git("tag", BASE, "origin/pristine", tree=where)
         logged("git checkout", ["git", "checkout", "-q", "--no-track", "-B", BRANCH, BASE], log, cwd=where,
-               env=_PLAIN)
+               env=PLAIN)
 
 
 def _apply_series():
@@ -97,7 +97,7 @@ def _apply_series():
     in_step()
 
 
-def dirty(tree=TREE, env=_PLAIN):
+def dirty(tree=TREE, env=PLAIN):
     """Return what differs from the tree's last commit, as git's short status lines."""
     return git("status", "--porcelain", tree=tree, env=env)
 
@@ -154,7 +154,7 @@ def _make(force):
 def render(tree, where, base=BASE):
     """Write the tree's commits since the base as patches into a folder; return their names."""
     where.mkdir(parents=True, exist_ok=True)
-    said = capture(["git", "format-patch", *_FORMAT, "-o", where, f"{base}..HEAD"], cwd=tree, env=_PLAIN)
+    said = capture(["git", "format-patch", *_FORMAT, "-o", where, f"{base}..HEAD"], cwd=tree, env=PLAIN)
     return [pathlib.Path(line).name for line in said.splitlines()]
 
 
@@ -195,71 +195,6 @@ def _export(force):
     write(TOP / "series", series_text(new))
     in_step()
     return len(new)
-
-
-def onto(kernel):
-    """Apply the series to another kernel tree (in a clone of it), as far as it goes; return (clone, refused patches)."""
-    kernel = pathlib.Path(kernel).resolve()
-    if not (kernel / "Kconfig").exists() or not (kernel / "arch" / "x86").is_dir():
-        raise Fail(f"{kernel} is not a kernel tree")
-    where = BUILD / "trees" / f"{kernel.name}-{digest(str(kernel))}"
-    with lock(where.with_name(where.name + ".lock")):
-        _throw_away(where)
-        with step(f"copying {kernel} (it is left as it is)"):
-            _copy(kernel, where)
-        refused = _am(where)
-        write(_stamped(where), f"{fingerprint()} {git('rev-parse', 'HEAD', tree=where)}\n")
-    for name, conflicts in refused.items():
-        say(f"    did not apply: {name}" + "".join(f"\n        conflict in {path}" for path in conflicts))
-    say(f"    {len(names()) - len(refused)} of {len(names())} patches applied in {where}")
-    return where, list(refused)
-
-
-def foreign(tree):
-    """Tell whether a tree is a copy by onto(), of a kernel tree that is not the series' own."""
-    return _stamped(tree).exists() and tree != TREE
-
-
-def _throw_away(where):
-    """Remove a copy of a kernel tree, unless it holds work: a conflict that the user resolved, for example."""
-    _, head = _stamp(where)
-    if head and (git("rev-parse", "HEAD", tree=where) != head or dirty(where)):
-        raise Fail(f"{where} has work of yours, which would be lost; move it away, or remove it")
-    shutil.rmtree(where, ignore_errors=True)
-
-
-def _am(where):
-    """Apply each patch that can be applied to a copy of a kernel tree; return {patch refused: [files in conflict]}."""
-    refused = {}
-    for name in names():
-        try:
-            # Without a search for renamed files: where LiKeX's first patch is refused, its others would all be
-            # compared with the whole tree, ten seconds each.
-            logged(name, ["git", "-c", "merge.renames=false", "am", "-q", "-3", PATCHES / name], LOGS / "onto.log",
-                   cwd=where, env=NOBODY, append=True)
-        except Fail:
-            conflicts = git("diff", "--name-only", "--diff-filter=U", tree=where)
-            git("am", "--skip", tree=where, env=NOBODY, check=False)
-            refused[name] = conflicts.split()
-    return refused
-
-
-def _copy(kernel, where):
-    """Clone a kernel tree, or import one that is not under git, with the base's objects at hand for `am -3`."""
-    repository, _ = source.pristine()
-    log = LOGS / "onto.log"
-    if (kernel / ".git").exists():
-        # With the user's settings: another user may own the tree, and git may be told to trust it (safe.directory).
-        if dirty(kernel, env={}):
-            say(f"    what is not committed in {kernel} is left out")
-        logged("git clone", ["git", "clone", "-q", "--shared", kernel, where], log)
-    else:
-        shutil.copytree(kernel, where, symlinks=True)
-        logged("git init", ["git", "init", "-q"], log, cwd=where, env=_PLAIN)
-        logged("git add", ["git", "add", "-A", "-f", "."], log, cwd=where, env=_PLAIN, append=True)
-        logged("git commit", ["git", "commit", "-q", "-m", "import"], log, cwd=where, env=NOBODY, append=True)
-    with open(where / ".git" / "objects" / "info" / "alternates", "a") as alternates:
-        alternates.write(f"{repository / 'objects'}\n")
 
 
 def worktree(name, commit):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The patch series: it applies, comes back byte for byte, and each patch stands by itself."""
 
+import contextlib
 import functools
 import inspect
 import pathlib
@@ -8,7 +9,7 @@ import re
 import shutil
 import tempfile
 
-from .. import kernel, layout, packages, parts, prose, rooms, series, source
+from .. import foreign, kernel, layout, packages, parts, prose, rooms, series, source
 from ..base import BUILD, Fail, TOP, cache, capture, digest, lock, write
 from ..suite import ALONE, Failure, test
 
@@ -454,33 +455,96 @@ def bisect(t):
     t.check("is the first with commit" in said and "LiKeX: Add an empty module" in said, said)
 
 
-@test("series.other-tree", lane="other-tree")
-def other_tree(t):
-    """scripts/run --kernel takes a tree of another kind as it is, says what did not apply, and leaves it alone."""
+# A line of the kernel that one patch, on which few others stand, wants to change, and what another tree has there.
+_CLASH, _LINE, _THEIRS = "arch/x86/kernel/cpu/bugs.c", "#if IS_ENABLED(CONFIG_KVM_INTEL)", "#if IS_REACHABLE(CONFIG_KVM_INTEL)"
+
+
+@contextlib.contextmanager
+def _moved_on(path, line, theirs):
+    """Make a kernel tree of another kind: one that has moved on in a line; remove it, and its copy, in the end."""
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         tree = series.reader(pathlib.Path(scratch) / "linux")
-        # A tree that has moved on in a line that one patch, on which few others stand, wants to change.
-        clash, line = "arch/x86/kernel/cpu/bugs.c", "#if IS_ENABLED(CONFIG_KVM_INTEL)"
-        (tree / clash).write_text((tree / clash).read_text().replace(line, "#if IS_REACHABLE(CONFIG_KVM_INTEL)"))
+        (tree / path).write_text((tree / path).read_text().replace(line, theirs))
         capture(["git", "commit", "-q", "-a", "-m", "moved on"], cwd=tree, env=series.NOBODY)
+        try:
+            yield tree
+        finally:
+            where = foreign.place(tree)
+            shutil.rmtree(where, ignore_errors=True)
+            where.with_name(where.name + ".lock").unlink(missing_ok=True)
+
+
+def _clashing():
+    """Return the patches that change the line of the clash."""
+    changes = re.compile(rf"^--- a/{_CLASH}$(?:\n(?!--- a/).*)*\n-{re.escape(_LINE)}$", re.MULTILINE)
+    return [name for name in series.names() if changes.search((series.PATCHES / name).read_text())]
+
+
+@test("series.other-tree", lane="other-tree")
+def other_tree(t):
+    """scripts/run --kernel --keep-going takes a tree of another kind as it is, says what did not apply, leaves it alone."""
+    with _moved_on(_CLASH, _LINE, _THEIRS) as tree:
         before = series.git("rev-parse", "HEAD", tree=tree)
-        where, refused = series.onto(tree)
+        where, refused = foreign.onto(tree, keep_going=True)
         t.check(series.git("rev-parse", "HEAD", tree=tree) == before and not series.dirty(tree), "the tree was changed")
-        changes = re.compile(rf"^--- a/{clash}$(?:\n(?!--- a/).*)*\n-{re.escape(line)}$", re.MULTILINE)
-        clashing = [name for name in series.names() if changes.search((series.PATCHES / name).read_text())]
+        clashing = _clashing()
         t.check(clashing and set(clashing) <= set(refused), f"refused {refused}, due were at least {clashing}")
         t.check(len(refused) <= len(clashing) + 2, f"refused {refused}, due were little more than {clashing}")
         # The rest went in, as far as it stands without what was refused.
         applied = series.git("rev-list", "--count", f"{before}..HEAD", tree=where)
         t.check(int(applied) + len(refused) == len(series.names()), f"{applied} applied, {len(refused)} refused")
+        t.check(foreign.onto(tree, keep_going=True) == (where, refused), "a second run says something else")
         # Work that the user does in the copy afterwards is not thrown away.
-        (where / clash).write_text("resolved\n")
-        try:
-            series.onto(tree)
-            raise Failure("a second run threw work away")
-        except Fail as error:
-            t.check("work of yours" in str(error), str(error))
-        shutil.rmtree(where)
+        (where / _CLASH).write_text("work\n")
+        _keeps_work(t, tree)
+
+
+def _keeps_work(t, tree):
+    """Check that the copy of a tree that has changed is not made anew over work in it."""
+    capture(["git", "commit", "-q", "--allow-empty", "-m", "moved on again"], cwd=tree, env=series.NOBODY)
+    try:
+        foreign.onto(tree, keep_going=True)
+        raise Failure("a second run threw work away")
+    except Fail as error:
+        t.check("work of yours" in str(error), str(error))
+
+
+@test("series.foreign", lane="other-tree")
+def stops_at_a_conflict(t):
+    """scripts/run --kernel stops at a patch that does not apply, with one screen; nothing is built; resolved, it goes on."""
+    with _moved_on(_CLASH, _LINE, _THEIRS) as tree:
+        where, first = foreign.place(tree), _clashing()[0]
+        command = [TOP / "scripts" / "run", "--kernel", tree]
+        said = t.run(command, status=125).stdout
+        screen = said[said.index("run: "):]
+        number = series.names().index(first)
+        for word in (f"patch {number + 1} of {len(series.names())} does not apply; nothing was built", "virt", first,
+                     f"{_CLASH} (changed in both)", "<<<<<<< ", _THEIRS, str(where), f"scripts/run --kernel {tree}"):
+            t.check(word in screen, f"the screen does not say {word!r}:\n{screen}")
+        t.check(len(screen.splitlines()) <= 24, f"more than a screen:\n{screen}")
+        t.check(not (BUILD / "kernel" / f"host-{where.name}").exists(), "something was built")
+        t.check("is not resolved yet" in t.run(command, status=125).stdout, "a second run does not say what is to be done")
+        _resolve(where)
+        t.check(foreign.onto(tree) == (where, []), "resolved, it does not go on to the end")
+        count = series.git("rev-list", "--count", f"{series.git('rev-parse', 'HEAD', tree=tree)}..HEAD", tree=where)
+        t.check(int(count) == len(series.names()), f"{count} patches")
+        t.check(foreign.onto(tree) == (where, []), "what was resolved is not kept")
+        _keeps_work(t, tree)
+
+
+def _resolve(where):
+    """Resolve the conflict as a person would: with the patch's side of each."""
+    path = where / _CLASH
+    path.write_text(re.sub(r"<<<<<<< .*?\n=======\n(.*?)>>>>>>> .*?\n", r"\1", path.read_text(), flags=re.DOTALL))
+    series.git("add", _CLASH, tree=where)
+
+
+@test("series.foreign-without", lane="other-tree")
+def never_without_likex(t):
+    """A kernel that LiKeX did not go into is not built, also if asked to keep going."""
+    with _moved_on("arch/x86/Kbuild", "# Xen paravirtualization support", "# Xen") as tree:
+        said = t.run([TOP / "scripts" / "run", "--kernel", tree, "--keep-going"], status=125).stdout
+        t.check("would be without LiKeX" in said, said)
 
 
 @test("series.layout")
