@@ -3,7 +3,8 @@
 
 The copy is a git tree in build/trees. Its .git/likex-onto has what is known of it, as JSON:
   source      the state of the person's tree when it was copied
-  series      the series' fingerprint
+  port        the port that is applied to it
+  series      the port's fingerprint
   keep_going  true if patches that do not apply are left out
   head        the last commit that this script knows; work after that is the person's
   stopped     the patch that did not apply, while it is being resolved
@@ -16,8 +17,8 @@ import pathlib
 import re
 import shutil
 
-from . import order, series, source
-from .base import BUILD, Fail, LOGS, TOP, capture, digest, lock, logged, say, shown, step, write
+from . import ports, series
+from .base import BUILD, Fail, LOGS, capture, digest, lock, logged, say, shown, step, write
 
 # Without a search for renamed files: where LiKeX's first patch is refused, its others would all be compared with the
 # whole tree, ten seconds each.
@@ -27,7 +28,11 @@ _LINES, _FILES = 8, 5
 
 
 class Stopped(Fail):
-    """A patch does not apply; the message is one screen that says where, and how to go on."""
+    """A patch does not apply; the message is one screen that says where, and how to go on. patch: its name."""
+
+    def __init__(self, where, kernel, port, patch, why):
+        super().__init__(_screen(where, kernel, port, patch, why))
+        self.patch = patch
 
 
 def _state_file(where):
@@ -56,9 +61,10 @@ def place(kernel):
     return BUILD / "trees" / f"{kernel.name}-{digest(str(kernel))}"
 
 
-def onto(kernel, keep_going=False):
+def onto(kernel, keep_going=False, name=None):
     """Apply the series to another kernel tree (in a copy of it); return (copy, refused patches).
 
+    name: the port to apply, if not the nearest to the tree's version.
     keep_going: leave out each patch that does not apply. Otherwise stop at the first, by raising Stopped; when the
     person has resolved the conflict, a further call goes on.
     """
@@ -67,19 +73,21 @@ def onto(kernel, keep_going=False):
         raise Fail(f"{kernel} is not a kernel tree")
     where = place(kernel)
     with lock(where.with_name(where.name + ".lock")):
-        now = {"source": _identity(kernel), "series": series.fingerprint(), "keep_going": keep_going}
+        port = ports.Port(name) if name else ports.nearest(ports.version_of(kernel))
+        now = {"source": _identity(kernel), "port": port.name, "series": port.fingerprint(), "keep_going": keep_going}
         if _kept(where, now):
-            _go_on(where, kernel, keep_going)
+            _go_on(where, kernel, port, keep_going)
         else:
             shutil.rmtree(where, ignore_errors=True)
             with step(f"copying {kernel} (it is left as it is)"):
-                _copy(kernel, where)
+                _copy(kernel, where, port)
+            say(f"    applying the port {port.name} to Linux {ports.version_of(kernel)}")
             _record(where, **now, head=_head(where), stopped=None, resolved=False, refused={})
-            _apply(where, kernel, series.names(), keep_going)
+            _apply(where, kernel, port, port.patches(), keep_going)
         refused = _state(where)["refused"]
     for name, conflicts in refused.items():
         say(f"    left out: {name}" + "".join(f"\n        conflict in {path}" for path in conflicts))
-    say(f"    {len(series.names()) - len(refused)} of {len(series.names())} patches applied in {shown(where)}")
+    say(f"    {len(port.patches()) - len(refused)} of {len(port.patches())} patches applied in {shown(where)}")
     return where, list(refused)
 
 
@@ -109,25 +117,25 @@ def _kept(where, now):
     return False
 
 
-def _go_on(where, kernel, keep_going):
+def _go_on(where, kernel, port, keep_going):
     """Take up a copy where it was left: commit a conflict that the person has resolved, and apply what follows."""
-    known, names = _state(where), series.names()
+    known, names = _state(where), port.patches()
     name = known["stopped"]
     if not name:
         return
     if (where / ".git" / "rebase-apply").exists():
         if series.git("diff", "--name-only", "--diff-filter=U", tree=where):
-            raise Stopped(_screen(where, kernel, name, "is not resolved yet"))
+            raise Stopped(where, kernel, port, name, "is not resolved yet")
         if not series.git("diff", "--name-only", "--cached", tree=where):
-            raise Stopped(_screen(where, kernel, name, "is not resolved yet: nothing is added"))
+            raise Stopped(where, kernel, port, name, "is not resolved yet: nothing is added")
         series.git("am", "-q", "--continue", tree=where, env=series.NOBODY)
     # Otherwise the person has ended git's part: with `git am --continue`, or with --skip.
     skipped = {name: []} if _head(where) == known["head"] else {}
     _record(where, head=_head(where), stopped=None, resolved=True, refused={**known["refused"], **skipped})
-    _apply(where, kernel, names[names.index(name) + 1:], keep_going)
+    _apply(where, kernel, port, names[names.index(name) + 1:], keep_going)
 
 
-def _apply(where, kernel, names, keep_going):
+def _apply(where, kernel, port, names, keep_going):
     """Apply patches to a copy; at one that does not apply stop, or leave it out."""
     for name in names:
         try:
@@ -136,7 +144,7 @@ def _apply(where, kernel, names, keep_going):
             conflicts = list(_conflicts(where))
             if not keep_going:
                 _record(where, head=_head(where), stopped=name)
-                raise Stopped(_screen(where, kernel, name, "does not apply")) from None
+                raise Stopped(where, kernel, port, name, "does not apply") from None
             series.git("am", "--skip", tree=where, env=series.NOBODY, check=False)
             _record(where, refused={**_state(where)["refused"], name: conflicts})
     _record(where, head=_head(where))
@@ -174,10 +182,10 @@ def _first_lines(where, paths):
     return [row[:110] for row in _log(where).read_text().splitlines() if row.startswith("error:")][:_LINES]
 
 
-def _screen(where, kernel, name, why):
+def _screen(where, kernel, port, name, why):
     """Return what a person has to know of a patch that is stopped, on one screen."""
-    names, found = series.names(), _conflicts(where)
-    part = next(part for part, patches in order.parse((TOP / "series").read_text()) if name in patches)
+    names, found = port.patches(), _conflicts(where)
+    part = next(part for part, patches in port.parts() if name in patches)
     files = [f"{path} ({kind})" for path, kind in list(found.items())[:_FILES]]
     files += [f"and {len(found) - _FILES} more"] * (len(found) > _FILES)
     rows = [("part", [part]), ("patch", [name]), ("files", files), ("conflict", _first_lines(where, found)),
@@ -189,7 +197,7 @@ def _screen(where, kernel, name, why):
     return "\n".join([f"patch {names.index(name) + 1} of {len(names)} {why}; nothing was built", *table])
 
 
-def _copy(kernel, where):
+def _copy(kernel, where, port):
     """Clone a kernel tree, or import one that is not under git."""
     log = _log(where)
     if (kernel / ".git").exists():
@@ -201,16 +209,16 @@ def _copy(kernel, where):
         logged("git init", ["git", "init", "-q"], log, cwd=where, env=series.PLAIN)
         logged("git add", ["git", "add", "-A", "-f", "."], log, cwd=where, env=series.PLAIN, append=True)
         logged("git commit", ["git", "commit", "-q", "-m", "import"], log, cwd=where, env=series.NOBODY, append=True)
-    _lend(where)
+    _lend(where, port)
 
 
-def _lend(where):
+def _lend(where, port):
     """Give a copy each file as it is before each patch, which `git am -3` merges with."""
-    repository, _ = source.pristine()
+    repository, _ = port.pristine()
     with open(where / ".git" / "objects" / "info" / "alternates", "a") as alternates:
         alternates.write(f"{repository / 'objects'}\n")
     index = {"GIT_INDEX_FILE": str(where / ".git" / "likex-index")}
     base = capture(["git", "rev-parse", "pristine^{tree}"], cwd=repository).strip()
     series.git("read-tree", base, tree=where, env=index)
-    series.git("apply", "--cached", *[series.PATCHES / name for name in series.names()], tree=where, env=index)
+    series.git("apply", "--cached", *[series.PATCHES / name for name in port.patches()], tree=where, env=index)
     pathlib.Path(index["GIT_INDEX_FILE"]).unlink()

@@ -106,17 +106,22 @@ def wanted(fragments, tree):
     return asked
 
 
+def _is_other(tree):
+    """Tell whether a tree is of another kernel than the series' own: a person's, or a port's."""
+    return foreign.is_copy(tree) or (tree.parent == BUILD and tree != series.TREE)
+
+
 def _holds_likex(tree, fragments, symbols):
-    """Raise Fail if a kernel of a person's tree would be built without LiKeX, as if that were a success."""
-    if foreign.is_copy(tree) and "likex" in fragments and "CONFIG_LIKEX" not in symbols:
+    """Raise Fail if another kernel would be built without LiKeX, as if that were a success."""
+    if _is_other(tree) and "likex" in fragments and "CONFIG_LIKEX" not in symbols:
         raise Fail(f"the kernel would be without LiKeX, so it is not built: {tree}")
 
 
 def configure(tree, out, fragments, log):
     """Lay fragments over allnoconfig; raise Fail if a kernel of the series did not take one, tell of it if another's."""
-    out.mkdir(parents=True, exist_ok=True)
     asked = wanted(fragments, tree)
     _holds_likex(tree, fragments, asked)
+    out.mkdir(parents=True, exist_ok=True)
     write(out / ".wanted", "".join(f"{row}\n" for row in asked.values()))
     before = (out / ".config").read_bytes() if (out / ".config").exists() else None
     (LOGS / log).unlink(missing_ok=True)
@@ -126,8 +131,8 @@ def configure(tree, out, fragments, log):
     refused = [row for name, row in asked.items() if values.get(name, "n") != row.split("=", 1)[1]]
     if refused:
         said = "the kernel's Kconfig did not take: " + " ".join(refused)
-        # The user's own tree may be of another version, in which mitigations have other names.
-        if not foreign.is_copy(tree):
+        # Another version may have other names for mitigations, or other choices.
+        if not _is_other(tree):
             raise Fail(said)
         say(f"    {said}")
     _holds_likex(tree, fragments, values)

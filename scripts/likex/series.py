@@ -62,9 +62,8 @@ def in_step(tree=TREE):
     write(_stamped(tree), f"{fingerprint()} {git('rev-parse', 'HEAD', tree=tree)}\n")
 
 
-def _clone(where):
+def clone(where, repository, version):
     """Make a kernel tree at the base; a half-made one is thrown away."""
-    repository, version = source.pristine()
     shutil.rmtree(where, ignore_errors=True)
     where.parent.mkdir(parents=True, exist_ok=True)
     log = LOGS / "tree.log"
@@ -75,6 +74,7 @@ def _clone(where):
         git("tag", BASE, "origin/pristine", tree=where)
         logged("git checkout", ["git", "checkout", "-q", "--no-track", "-B", BRANCH, BASE], log, cwd=where,
                env=PLAIN)
+    _own_identity(where)
 
 
 def _apply_series():
@@ -102,12 +102,12 @@ def dirty(tree=TREE, env=PLAIN):
     return git("status", "--porcelain", tree=tree, env=env)
 
 
-def _own_identity():
-    """Give the tree the checkout's author, so that a commit there is signed off by the right one."""
+def _own_identity(where):
+    """Give a tree the checkout's author, so that a commit there is signed off by the right one."""
     for key in ("user.name", "user.email"):
         value = capture(["git", "config", key], cwd=TOP, check=False).strip()
         if value:
-            git("config", key, value)
+            git("config", key, value, tree=where)
 
 
 def make(force=False):
@@ -129,8 +129,7 @@ def _find_base():
 
 def _make(force):
     if not _stamped(TREE).exists() or force:
-        _clone(TREE)
-        _own_identity()
+        clone(TREE, *source.pristine())
         _apply_series()
         return TREE
     _find_base()
@@ -169,17 +168,23 @@ def export(force=False):
         return _export(force)
 
 
-def _export(force):
-    if not (TREE / ".git").exists():
+def exportable(tree):
+    """Raise Fail if a tree has commits that cannot be written out as they are, or more than commits."""
+    if not (tree / ".git").exists():
         raise Fail("there is no tree to export: scripts/series tree makes it")
-    if dirty():
-        raise Fail("build/linux has changes that are not committed:\n" + dirty())
-    if git("rev-parse", "HEAD") != git("rev-parse", BRANCH):
-        raise Fail(f"build/linux is not at the end of its branch {BRANCH}, but at a commit of a rebase or bisection, say")
-    left = [row for row in git("log", "--format=%s", f"{BASE}..HEAD").splitlines()
+    name = f"build/{tree.name}"
+    if dirty(tree):
+        raise Fail(f"{name} has changes that are not committed:\n" + dirty(tree))
+    if git("rev-parse", "HEAD", tree=tree) != git("rev-parse", BRANCH, tree=tree):
+        raise Fail(f"{name} is not at the end of its branch {BRANCH}, but at a commit of a rebase or bisection, say")
+    left = [row for row in git("log", "--format=%s", f"{BASE}..HEAD", tree=tree).splitlines()
             if row.startswith(("fixup!", "squash!", "amend!"))]
     if left:
-        raise Fail(f"fold the fixups first (git -C build/linux rebase -i --autosquash {BASE}):\n" + "\n".join(left))
+        raise Fail(f"fold the fixups first (git -C {name} rebase -i --autosquash {BASE}):\n" + "\n".join(left))
+
+
+def _export(force):
+    exportable(TREE)
     if _stamp()[0] != fingerprint() and not force:
         raise Fail("patches/ has changed since build/linux was made from it, and that would be lost:\n"
                    "    scripts/series tree              takes the changes over, if the tree has no work of its own\n"
@@ -192,7 +197,10 @@ def _export(force):
     for old in PATCHES.glob("*.patch"):
         if old.name not in new:
             old.unlink()
+    before = (TOP / "series").read_text()
     write(TOP / "series", series_text(new))
+    for port in TOP.glob("series-*"):
+        write(port, order.follow((TOP / "series").read_text(), before, "likex", port.read_text()))
     in_step()
     return len(new)
 
@@ -257,6 +265,8 @@ EXPLAINED = (
     ("CONSTANT_COMPARISON", r"static_assert\(", "both sides are constants"),
     ("SPLIT_STRING", r"asm volatile\(\"\.irp|576, 640", "one directive of the assembler"),
     ("SPACING", r"_ASM_EXTABLE|TRACE_INCLUDE_PATH", "a constraint of asm, and a path"),
+    ("EXPORT_SYMBOL", r"EXPORT_SYMBOL_FOR_KVM\(current_vmcs\)", "a variable of each CPU, defined in the line before"),
+    ("NEW_TYPEDEFS", r"typedef typeof\(", "the type that this kernel has there"),
     ("OPEN_ENDED_LINE|PARENTHESIS_ALIGNMENT", r"TP_|TRACE_EVENT|^\+\t\t", "tracepoints are written so throughout the kernel"),
     ("LONG_LINE(_COMMENT)?", r"CONFIG_VIRT_XFER_TO_GUEST_WORK", "a symbol of nearly the same length in a line that was so before"),
 )
@@ -285,19 +295,20 @@ def _checkpatch_says(name):
     return said.read_text()
 
 
-def checkpatch():
-    """Run checkpatch on each patch; print what it finds and the table does not explain; return which have findings."""
+def checkpatch(chosen=None):
+    """Run checkpatch on patches; print what it finds and the table does not explain; return which have findings."""
     packages.need("checkpatch")
+    chosen = chosen or names()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        answers = list(pool.map(_checkpatch_says, names()))
+        answers = list(pool.map(_checkpatch_says, chosen))
     bad = []
-    for name, said in zip(names(), answers):
+    for name, said in zip(chosen, answers):
         rows = (PATCHES / name).read_text().splitlines()
         found = [line for line in said.splitlines() if not _explained(line, rows)]
         for line in found:
-            say(f"    {line[line.index(name):]}")  # another checkout may have asked first
+            say(f"    {line[line.index(pathlib.Path(name).name):]}")  # another checkout may have asked first
         bad += [name] * bool(found)
-    return list(dict.fromkeys(bad + _misspelt()))
+    return list(dict.fromkeys(bad + _misspelt(chosen)))
 
 
 # Names that codespell takes for a misspelling: the Interrupt Stack Table, a member of struct kvm_fpu, a struct file,
@@ -305,18 +316,18 @@ def checkpatch():
 SPELT_SO = "ist,fpr,filp,extint"
 
 
-def _misspelt():
+def _misspelt(chosen):
     """Print what codespell finds in messages and added lines; return the patches in which it has.
 
     checkpatch's --codespell is the same, and takes three times as long as all else that it does.
     """
     bad = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name in names():
+        for name in chosen:
             message, _, change = (PATCHES / name).read_text().partition("\n---\n")
             added = [row[1:] for row in change.splitlines() if row.startswith("+")]
-            (pathlib.Path(scratch) / name).write_text("\n".join([message, *added]))
+            write(pathlib.Path(scratch) / name, "\n".join([message, *added]))
         for row in capture(["/usr/bin/codespell", "-L", SPELT_SO, "."], cwd=scratch, good=(0, 65)).splitlines():
             say(f"    {row}")
-            bad.append(pathlib.Path(row.split(":")[0]).name)
+            bad.append(row.split(":")[0].removeprefix("./"))
     return bad

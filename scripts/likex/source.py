@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 
-from . import packages
+from . import archive, packages
 from .base import Fail, LOGS, TOP, cache, capture, end, lock, logged, say, start, step
 
 # Everyone's import of one version is the same commit.
@@ -20,12 +20,15 @@ data {length}
 {message}
 """
 
-def recorded():
-    """Return (package, version) that the file `series` says the series was made on."""
-    first = (TOP / "series").read_text().splitlines()[0]
+SERIES = TOP / "series"
+
+
+def recorded(listing=SERIES):
+    """Return (package, version) that a series file says its series was made on."""
+    first = listing.read_text().splitlines()[0]
     found = re.fullmatch(r"# base: (\S+) (\S+)", first)
     if not found:
-        raise Fail("the first line of `series` must be `# base: PACKAGE VERSION`")
+        raise Fail(f"the first line of `{listing.name}` must be `# base: PACKAGE VERSION`")
     return found.groups()
 
 
@@ -40,10 +43,14 @@ def repository(version):
     return cache() / "src" / f"linux-{version}.git"
 
 
-def pristine():
-    """Return (repository, version) of the kernel source, fetching and importing it if need be."""
+def pristine(listing=SERIES):
+    """Return (repository, version) of a series file's kernel source, fetching and importing it if need be."""
     packages.need("source")
-    package, wanted = recorded()
+    return fetched(*recorded(listing))
+
+
+def fetched(package, wanted):
+    """Return (repository, version) of a kernel source, fetching and importing it if need be."""
     if (repository(wanted) / "complete").exists():
         return repository(wanted), wanted
     packages.update_lists()
@@ -60,31 +67,46 @@ def pristine():
 def _fetched(package, wanted):
     """Fetch the version wanted, or the newest that there is, and import it; return which it is."""
     versions = available(package)
-    version = wanted if wanted in versions else versions[0] if versions else None
-    if version is None:
-        raise Fail(f"apt knows no package {package} (version {wanted} is what the series is made on); its lists may be "
-                   "old, or lack Debian 12's security archive: sudo apt-get update")
+    if not versions:
+        return _from_archive(package, wanted)
+    version = wanted if wanted in versions else versions[0]
     if version != wanted:
         say(f"    {package} {wanted}, which the series was made on, is no longer there; taking {version}")
     if not (repository(version) / "complete").exists():
-        _import(package, version)
+        _download(package, version)
     return version
 
 
-def _import(package, version):
-    """Fetch one version of the source package and commit it into a bare repository."""
-    home, log = repository(version), LOGS / "source.log"
-    shutil.rmtree(home, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
+def _from_archive(package, wanted):
+    """Fetch the version wanted, or the newest, of a package that apt does not know, and import it; return which it is."""
+    with tempfile.TemporaryDirectory(dir=cache() / "src") as scratch:
+        with step(f"fetching {package} {wanted}, which apt's sources do not have"):
+            deb, version = archive.download(package, wanted, scratch)
+        if version != wanted:
+            say(f"    {package} {wanted} is no longer there; taking {version}")
+        if not (repository(version) / "complete").exists():
+            _import(deb, package, version)
+    return version
+
+
+def _download(package, version):
+    """Fetch one version of a package that apt knows, and import it."""
+    with tempfile.TemporaryDirectory(dir=cache() / "src") as scratch:
         with step(f"fetching {package} {version}"):
             logged("apt-get download", ["apt-get", "download", "-o", "APT::Sandbox::User=root",
-                                        f"{package}={version}"], log, cwd=scratch)
-        deb = next(pathlib.Path(scratch).glob("*.deb"))
-        with step("importing the kernel source into git (a minute or two, once)"):
-            capture(["git", "init", "-q", "--bare", "-b", "pristine", home])
-            for name, value in (("core.compression", "1"), ("gc.auto", "0")):
-                capture(["git", f"--git-dir={home}", "config", name, value])
-            _stream(deb, package, version, home)
+                                        f"{package}={version}"], LOGS / "source.log", cwd=scratch)
+        _import(next(pathlib.Path(scratch).glob("*.deb")), package, version)
+
+
+def _import(deb, package, version):
+    """Commit a source package into a bare repository."""
+    home = repository(version)
+    shutil.rmtree(home, ignore_errors=True)
+    with step("importing the kernel source into git (a minute or two, once)"):
+        capture(["git", "init", "-q", "--bare", "-b", "pristine", home])
+        for name, value in (("core.compression", "1"), ("gc.auto", "0")):
+            capture(["git", f"--git-dir={home}", "config", name, value])
+        _stream(deb, package, version, home)
     (home / "complete").touch()
 
 

@@ -147,7 +147,7 @@ def tests_named(t):
         for block in blocks(path):
             if block.how.startswith("test "):
                 t.check(block.how[5:] in suite.REGISTRY, f"{block.place}: there is no test {block.how[5:]}")
-        for name in re.findall(r"`((?:machine|series|kunit|owner|bench|docs|lib|both|guest|host|vcpu|debug|irq|facade|apps|vmm)\.(?!py`)[\w-]+)`",
+        for name in re.findall(r"`((?:machine|series|kunit|owner|bench|docs|lib|both|guest|host|vcpu|debug|irq|facade|apps|vmm|port)\.(?!py`)[\w-]+)`",
                                path.read_text()):
             t.check(name in suite.REGISTRY, f"{path.name} names the test {name}, which does not exist")
 
