@@ -24,6 +24,7 @@ METRICS = ("create_first_exit", "create_next_exit", "create_batched", "life_batc
 README = {
     "a VM from open to its first exit": ("create_first_exit",),
     "a further VM of the same process": ("create_next_exit",),
+    "the same by one call; to its end": ("create_batched", "life_batched"),
     "the first VM of a process": ("create_new_process",),
     "close it": ("close",),
     "add, delete a memory slot": ("slot_add", "slot_delete"),

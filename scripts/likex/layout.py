@@ -42,7 +42,7 @@ def rows(tree):
     found = {}
     for path in TABLES:
         text = (tree / path).read_text()
-        for kind, name in re.findall(r"^\t(\w+)_IOCTL\((\w+),", text, re.MULTILINE):
+        for kind, name in re.findall(r"^\t(\w+)_(?:IOCTL|ELEMENT)\((\w+),", text, re.MULTILINE):
             found.update({(name, where): path for where in SCOPES[kind]})
         found.update({(name, CAPABILITIES): path for name in re.findall(r"^\t{ (KVM_CAP_\w+),", text, re.MULTILINE)})
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where the ticks of a metric go: instructions of the host by function, counted by the emulator."""
+"""The ticks of a metric by function: instructions of the host, counted by the emulator."""
 
 import bisect
 import collections

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is measured, for people and programs: a line for each metric at once, or, of many
+ * Figures for people and programs: a line for each metric at once, or, of many
  * rounds on a real host, medians and quartiles as JSON at the end.
  */
 #include <errno.h>
