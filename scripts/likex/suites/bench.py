@@ -176,12 +176,12 @@ def up_to_date(t):
 
 @test("bench.held")
 def held(t):
-    """No ratio to KVM is more than 3% worse than in Documentation/benchmark.json."""
+    """No ratio to KVM is more than 3% (in an ordinary run a tenth) worse than in Documentation/benchmark.json."""
     before = json.loads(figures.BASELINE.read_text())
-    worse = figures.worse(before, figures.ratios(_measured()))
+    worse = figures.worse(before, figures.ratios(_measured()), figures.SAME if t.exhaustive else figures.OTHER)
     t.check(not worse, "; ".join(worse) + "; if that is meant, run scripts/bench --document and say why")
     t.note(f"{len(before)} ratios held")
-    t.check(figures.worse({"a": 0.1, "b": 0.1, "c": 0.1}, {"a": 0.103, "b": 0.1032}) ==
+    t.check(figures.worse({"a": 0.1, "b": 0.1, "c": 0.1, "d": 0.001}, {"a": 0.103, "b": 0.1032, "d": 0.1}, figures.SAME) ==
             ["b: 0.1032, 0.1000 before", "c is missing"], "a ratio that is worse, or missing, is not seen")
 
 
